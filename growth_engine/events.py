@@ -1,0 +1,44 @@
+"""Every domain event: what happened, past tense, ids and plain values only; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something that happened and was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined(DomainEvent):
+    campaign_id: str
+    participant_id: str
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipGranted(DomainEvent):
+    contact_id: str
+    plan_id: str
+    grant_id: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipEnding(DomainEvent):
+    contact_id: str
+    plan_id: str
+    ends_on: str
+    """Last day of the membership, ISO date in the workspace's zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactErased(DomainEvent):
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsMerged(DomainEvent):
+    kept_id: str
+    merged_id: str

@@ -1,0 +1,46 @@
+"""Opaque ids that sort by the time they were made: ``cmp_06f3…`` (prefix, 26 Crockford base-32 digits)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from growth_engine.kit.clock import Clock
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH = 26
+_RANDOM_BITS = 80
+
+# Invite tokens are typed and read aloud now and then: no 0/o, 1/l/i.
+_TOKEN_DIGITS = "23456789abcdefghjkmnpqrstuvwxyz"  # noqa: S105 - an alphabet, not a secret
+TOKEN_LENGTH = 12
+
+
+class Ids:
+    """Makes ids and tokens from an injected clock and an injected source of random bits.
+
+    ``bits(n)`` must return an integer of at most ``n`` random bits; ``secrets.randbits`` in production.
+    """
+
+    def __init__(self, clock: Clock, bits: Callable[[int], int] = secrets.randbits) -> None:
+        self._clock = clock
+        self._bits = bits
+
+    def new(self, prefix: str) -> str:
+        """A new id, e.g. ``new("con")`` -> ``con_06f3vb…``: 48 bits of milliseconds, 80 random bits."""
+        millis = int(self._clock.now().timestamp() * 1000)
+        number = (millis << _RANDOM_BITS) | self._bits(_RANDOM_BITS)
+        digits = []
+        for _ in range(_LENGTH):
+            digits.append(_DIGITS[number & 31])
+            number >>= 5
+        return f"{prefix}_{''.join(reversed(digits))}"
+
+    def token(self, length: int = TOKEN_LENGTH) -> str:
+        """A short public token (invite links, QR scenes): 12 digits of a 31-letter alphabet, 59 bits."""
+        number = self._bits(length * 8)
+        digits = []
+        for _ in range(length):
+            number, digit = divmod(number, len(_TOKEN_DIGITS))
+            digits.append(_TOKEN_DIGITS[digit])
+        return "".join(digits)

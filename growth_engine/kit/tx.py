@@ -1,0 +1,49 @@
+"""The one place (with the ledger's poster) where a transaction begins and commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+#: Row-level security compares ``workspace_id`` with this transaction-local setting.
+WORKSPACE_SETTING = "ge.workspace_id"
+
+_SCOPE = text(f"SELECT set_config('{WORKSPACE_SETTING}', :workspace_id, true)")  # noqa: S608
+
+
+def psycopg_url(url: str) -> str:
+    """The same database, named for SQLAlchemy's psycopg 3 driver."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+class Database:
+    """Connections to PostgreSQL as the unprivileged application role."""
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            psycopg_url(url), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+        )
+
+    @contextmanager
+    def transaction(self, workspace_id: str | None) -> Iterator[Session]:
+        """One transaction that sees one workspace's rows only; commits at the end, rolls back on error.
+
+        ``None`` sees no workspace's rows at all: only the directory functions of migration 0001
+        (``ge_…``) answer there.
+        """
+        with Session(self.engine, expire_on_commit=False) as session:
+            try:
+                session.execute(_SCOPE, {"workspace_id": workspace_id or ""})
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def close(self) -> None:
+        self.engine.dispose()
