@@ -99,15 +99,17 @@ class Ctx:
         """Ring the doorbell of ``job`` for this workspace once the transaction has committed."""
         self._rings.append(job)
 
-    def publish(self, event: DomainEvent) -> None:
-        """Write a domain event to the outbox, in this transaction; reactions run after the commit."""
+    def publish(self, *events: DomainEvent) -> None:
+        """Write domain events to the outbox, in this transaction; reactions run after the commit."""
+        if not events:
+            return
         self.session.execute(
             _PUBLISH,
             {
-                "id": self.new_id("evt"),
+                "ids": [self.new_id("evt") for _ in events],
+                "names": [type(event).__name__ for event in events],
+                "payloads": [orjson.dumps(asdict(event)).decode() for event in events],
                 "workspace_id": self.workspace_id,
-                "name": type(event).__name__,
-                "payload": orjson.dumps(asdict(event)).decode(),
                 "at": self.now(),
             },
         )
@@ -116,6 +118,7 @@ class Ctx:
 
 _PUBLISH = text(
     "INSERT INTO outbox (id, workspace_id, name, payload, occurred_at, next_at)"
-    " VALUES (:id, :workspace_id, :name, CAST(:payload AS jsonb), :at, :at)"
+    " SELECT id, :workspace_id, name, payload, :at, :at"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[]), CAST(:payloads AS jsonb[]))"
+    " AS new (id, name, payload)"
 )
-

@@ -42,3 +42,13 @@ class ContactErased(DomainEvent):
 class ContactsMerged(DomainEvent):
     kept_id: str
     merged_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBlocked(DomainEvent):
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactUnblocked(DomainEvent):
+    contact_id: str

@@ -83,6 +83,7 @@ CREATE TABLE contacts (
   erased_at timestamptz
 );
 CREATE INDEX ix_contacts_workspace_id_id ON contacts (workspace_id, id);
+CREATE INDEX ix_contacts_merged_into ON contacts (merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE contact_identities (
   workspace_id {ID} NOT NULL,
@@ -107,6 +108,14 @@ CREATE TABLE consents (
   at timestamptz NOT NULL
 );
 CREATE INDEX ix_consents_contact_id ON consents (contact_id);
+
+CREATE TABLE erased_identities (
+  workspace_id {ID} NOT NULL REFERENCES workspaces (id),
+  hash {ID} NOT NULL,
+  blocked boolean NOT NULL,
+  erased_at timestamptz NOT NULL,
+  CONSTRAINT pk_erased_identities PRIMARY KEY (workspace_id, hash)
+);
 
 CREATE TABLE membership_plans (
   id {ID} PRIMARY KEY,
