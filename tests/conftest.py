@@ -1,0 +1,228 @@
+"""The ground every test stands on: real PostgreSQL and Valkey from the wheels, a clock that stands still."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import hypothesis
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from growth_engine.context import Ctx, Parts
+from growth_engine.embedded.postgres import OWNER, Postgres, postgres
+from growth_engine.embedded.valkey import Valkey, valkey
+from growth_engine.kit import jobs, schema
+from growth_engine.kit.clock import FixedClock
+from growth_engine.kit.ids import Ids
+from growth_engine.kit.redis import queue_client
+from growth_engine.kit.tx import Database
+from growth_engine.settings import Settings
+from tests.factories.workspaces import make_workspace
+
+START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
+"""What the clock of every test says at first: 1 June 2026, 10:00 in Shanghai."""
+
+SECRET = "a secret key for tests, long enough to be one"
+
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    """No test may reach beyond this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = address[0]
+            assert host == "localhost" or ipaddress.ip_address(host).is_loopback, f"a test called {host}"
+        connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    yield
+    patch.undo()
+
+
+class _Server(Protocol):
+    def start(self) -> subprocess.Popen[bytes]: ...
+    def ready(self) -> bool: ...
+    def complaint(self) -> str: ...
+
+
+def _running(server: _Server) -> Callable[[], None]:
+    """Start a server and wait until it answers; returns what stops it."""
+    process = server.start()
+    deadline = time.monotonic() + 30
+    while not server.ready():
+        assert process.poll() is None, server.complaint()
+        assert time.monotonic() < deadline, server.complaint()
+        time.sleep(0.02)
+
+    def stop() -> None:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+    return stop
+
+
+@pytest.fixture(scope="session")
+def _ground() -> Iterator[Path]:
+    """A folder that the database's own user can reach too (root's tests)."""
+    folder = Path(tempfile.mkdtemp(prefix="ge-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _postgres(_ground: Path) -> Iterator[Postgres]:
+    server = postgres(_ground, hasty=True)
+    server.initialise()
+    stop = _running(server)
+    server.create_database()
+    schema.upgrade(server.url(OWNER))
+    yield server
+    stop()
+
+
+@pytest.fixture(scope="session")
+def pg_url(_postgres: Postgres) -> str:
+    """A migrated database, as the application role."""
+    return _postgres.url()
+
+
+@pytest.fixture(scope="session")
+def owner_url(_postgres: Postgres) -> str:
+    """The same database, as the owner of its tables."""
+    return _postgres.url(OWNER)
+
+
+@pytest.fixture(scope="session")
+def empty_database(_postgres: Postgres) -> Callable[[str], str]:
+    """Makes a further, empty database; returns its URL as the owner."""
+
+    def make(name: str) -> str:
+        _postgres.create_database(name)
+        return _postgres.url(OWNER, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _valkey(_ground: Path) -> Iterator[Valkey]:
+    server = valkey(_ground, hasty=True)
+    stop = _running(server)
+    yield server
+    stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(_valkey: Valkey) -> str:
+    """A real Valkey; database 0, which serves as ledger and queue."""
+    return _valkey.url()
+
+
+@pytest.fixture(name="valkey")
+def _valkey_alias(valkey_url: str) -> str:
+    """Another name of ``valkey_url``."""
+    return valkey_url
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """The clock of ``parts``; move it with ``advance`` and ``set``."""
+    return FixedClock(START)
+
+
+@pytest.fixture
+def settings(pg_url: str, valkey_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        database_url=pg_url,
+        ledger_redis_url=valkey_url,
+        queue_redis_url=valkey_url,
+        secret_key=SECRET,
+        data_dir=tmp_path,
+    )
+
+
+@pytest.fixture
+def parts(settings: Settings, clock: FixedClock) -> Iterator[Parts]:
+    """Everything a process of the product holds, real, with a clock that stands still.
+
+    The database keeps what earlier tests wrote: work in a workspace of your own (``workspace``).
+    """
+    built = _build(settings, clock)
+    yield built
+    built.close()
+
+
+def _build(settings: Settings, clock: FixedClock) -> Parts:
+    try:
+        from growth_engine.app import build_parts
+    except ModuleNotFoundError:  # until app.py lands
+        ids, db, queue = Ids(clock), Database(settings.database_url), queue_client(settings.queue_redis_url)
+        return Parts(
+            settings, db, clock, ids, queue, jobs.RqBell(queue), *[None] * 4, [db.close, queue.close]
+        )
+    return build_parts(settings, clock=clock)
+
+
+@pytest.fixture
+def workspace(parts: Parts) -> str:
+    """The id of a fresh workspace."""
+    return make_workspace(parts)
+
+
+@pytest.fixture
+def ctx(parts: Parts, workspace: str) -> Iterator[Ctx]:
+    """One open transaction in the fresh workspace, committed after the test."""
+    with parts.open(workspace) as opened:
+        yield opened
+
+
+@pytest.fixture
+def run_jobs(parts: Parts) -> Callable[..., int]:
+    """``run_jobs(workspace, "grants.drain", …)``: drain these jobs (all, when none is named), as workers do.
+
+    Runs until a whole pass does nothing; returns the number of rows done.
+    """
+
+    def run(workspace_id: str, *names: str) -> int:
+        wanted = names or tuple(jobs.registry)
+        total = 0
+        while True:
+            done = sum(jobs.drain(parts, name, workspace_id)[0] for name in wanted)
+            total += done
+            if not done:
+                return total
+
+    return run
+
+
+@pytest.fixture
+def app(parts: Parts) -> Flask:
+    from growth_engine.app import create_app
+
+    flask = create_app(parts)
+    flask.testing = True
+    return flask
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

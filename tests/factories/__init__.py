@@ -1,0 +1,1 @@
+"""Small makers of the rows tests start from; each returns ids or plain values."""
