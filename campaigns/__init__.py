@@ -1,0 +1,1 @@
+"""What each play decides: one pure file per play, found by name."""

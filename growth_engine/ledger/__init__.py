@@ -1,0 +1,1 @@
+"""The books: events accepted once, posted in order, mirrored for reading."""

@@ -1,0 +1,358 @@
+"""The poster: one thread per process that takes every waiting Event and posts it, a batch a transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import structlog
+
+from growth_engine.kit.clock import Clock
+from growth_engine.kit.errors import GrowthError, Unavailable
+from growth_engine.kit.ids import Ids
+from growth_engine.ledger import journal
+from growth_engine.ledger.contract import (
+    BatchRules,
+    Connected,
+    EntryDraft,
+    Event,
+    Posted,
+    Receipt,
+    Received,
+    RulesFactory,
+)
+
+log = structlog.get_logger(__name__)
+
+#: Events decided in one transaction at most; larger gains little and makes everybody wait longer.
+BATCH_LIMIT = 500
+#: How long a batch may wait for a book another process holds before its Events are only stored.
+LOCK_TIMEOUT_MS = 4_000
+#: How long a caller waits for a decision.
+WAIT_SECONDS = 15.0
+#: When the sweep may first try an Event that could not be posted at once.
+FIRST_RETRY = timedelta(seconds=2)
+
+Waiting = tuple[Event, "Future[Receipt]"]
+Mirrored = Callable[[str, str, Sequence[tuple[int, list[Any]]]], None]
+
+
+class Poster:
+    """Group commit. ``submit`` from any thread; the poster's own thread and connection do the rest.
+
+    ``mirrored(workspace_id, book_id, [(seq, ops), …])`` is called after each commit; it must not raise
+    for a mirror that is down (a job catches it up). ``ring(job, workspace_id)`` wakes workers.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        clock: Clock,
+        ids: Ids,
+        rules: RulesFactory,
+        mirrored: Mirrored,
+        ring: Callable[[str, str], None],
+        batch_limit: int = BATCH_LIMIT,
+        lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+    ) -> None:
+        self._conninfo = conninfo
+        self._clock = clock
+        self._ids = ids
+        self._rules = rules
+        self._mirrored = mirrored
+        self._ring = ring
+        self._batch_limit = batch_limit
+        self._lock_timeout_ms = lock_timeout_ms
+        self._waiting: dict[str, deque[Waiting]] = {}
+        self._turns: deque[str] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._conn: Connected | None = None
+
+    # -- for callers ---------------------------------------------------------------------------------
+
+    def submit(self, event: Event, *, timeout: float = WAIT_SECONDS) -> Receipt:
+        """Hand in one Event and wait for its Receipt.
+
+        Raises ``PayloadMismatch`` when (source, key) was used with another payload and ``Unavailable``
+        when the database cannot be reached: nothing is promised then, send the same Event again.
+        """
+        return self.submit_many([event], timeout=timeout)[0]
+
+    def submit_many(self, events: Sequence[Event], *, timeout: float = WAIT_SECONDS) -> list[Receipt]:
+        futures = self.enqueue(events)
+        try:
+            return [future.result(timeout) for future in futures]
+        except TimeoutError:
+            raise Unavailable("The books are busy. Please send the same request again.") from None
+
+    def enqueue(self, events: Sequence[Event]) -> list[Future[Receipt]]:
+        """Hand in Events without waiting (page views)."""
+        futures: list[Future[Receipt]] = [Future() for _ in events]
+        with self._wake:
+            if self._closed:
+                raise Unavailable("The server is stopping. Please try again in a moment.")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ledger-poster", daemon=True)
+                self._thread.start()
+            for event, future in zip(events, futures, strict=True):
+                queue = self._waiting.get(event.workspace_id)
+                if queue is None:
+                    queue = self._waiting[event.workspace_id] = deque()
+                    self._turns.append(event.workspace_id)
+                queue.append((event, future))
+            self._wake.notify()
+        return futures
+
+    def close(self) -> None:
+        """Post what waits, then stop."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+        self._disconnect()
+
+    # -- the thread ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._turns and not self._closed:
+                    self._wake.wait()
+                if not self._turns:
+                    return
+                workspace_id, batch = self._take()
+            try:
+                self._post(workspace_id, batch)
+            except BaseException as error:
+                # The thread must outlive every failure, and nobody may wait for ever.
+                log.exception("ledger.batch_failed", workspace=workspace_id, events=len(batch))
+                self._disconnect()
+                _fail(batch, error)
+
+    def _take(self) -> tuple[str, list[Waiting]]:
+        """The next workspace's waiting Events; the workspace goes to the end of the line if some remain."""
+        workspace_id = self._turns.popleft()
+        queue = self._waiting[workspace_id]
+        batch = [queue.popleft() for _ in range(min(len(queue), self._batch_limit))]
+        if queue:
+            self._turns.append(workspace_id)
+        else:
+            del self._waiting[workspace_id]
+        return workspace_id, batch
+
+    def _post(self, workspace_id: str, batch: list[Waiting]) -> None:
+        """Post a batch; when it fails, its Events one by one, so that one bad Event harms no other."""
+        try:
+            self._post_with_retry(workspace_id, batch)
+        except GrowthError as error:
+            _fail(batch, error)
+        except psycopg.errors.LockNotAvailable as error:
+            self._store_only(batch, error)
+        except Exception as error:
+            if len(batch) == 1:
+                log.exception("ledger.event_failed", workspace=workspace_id, kind=batch[0][0].kind)
+                self._store_only(batch, error)
+                return
+            for waiting in batch:
+                self._post(workspace_id, [waiting])
+
+    def _post_with_retry(self, workspace_id: str, batch: list[Waiting]) -> None:
+        """Once more after a failure that says nothing about the Events.
+
+        Two processes may meet the same new person in two books (unique violation, deadlock), and a
+        broken connection leaves open whether the commit took; Events are named, so trying again is safe.
+        """
+        try:
+            self._post_together(workspace_id, batch)
+            return
+        except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
+            log.info("ledger.batch_collided", events=len(batch))
+        except psycopg.OperationalError as error:
+            if isinstance(error, psycopg.errors.LockNotAvailable):
+                raise
+            log.warning("ledger.connection_lost", events=len(batch))
+            self._disconnect()
+        try:
+            self._post_together(workspace_id, batch)
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except psycopg.OperationalError:
+            log.warning("ledger.database_unreachable", events=len(batch))
+            self._disconnect()
+            raise Unavailable("The database cannot be reached. Please try again in a moment.") from None
+
+    def _post_together(self, workspace_id: str, batch: list[Waiting]) -> None:
+        conn = self._connected()
+        events = list({(event.source, event.key): event for event, _ in batch}.values())
+        now = self._clock.now()
+        batch_rules: BatchRules
+        with conn.pipeline(), conn.transaction():
+            journal.begin(conn, workspace_id, sorted({event.book_id for event in events}), self._lock_timeout_ms)
+            posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
+            posting.store()
+            batch_rules = self._rules(conn, workspace_id, now)
+            posting.decide(batch_rules)
+            posting.write()
+            batch_rules.save()
+        for book_id, entries in posting.mirror_entries().items():
+            self._mirrored(workspace_id, book_id, entries)
+        for job in batch_rules.after_commit():
+            self._ring(job, workspace_id)
+        self._answer(batch, posting)
+
+    def _answer(self, batch: list[Waiting], posting: _Posting) -> None:
+        given: set[tuple[str, str]] = set()
+        for event, future in batch:
+            name = (event.source, event.key)
+            receipt = posting.receipts[name]
+            if isinstance(receipt, GrowthError):
+                future.set_exception(receipt)
+            elif event.payload_hash() != posting.payload_hashes[name]:
+                future.set_exception(journal.PayloadMismatch())
+            else:
+                future.set_result(_as_duplicate(receipt) if name in given else receipt)
+            given.add(name)
+
+    def _store_only(self, batch: list[Waiting], error: Exception) -> None:
+        """Accept Events durably without posting them; the sweep posts them later."""
+        now = self._clock.now()
+        ring_for: set[str] = set()
+        for event, future in batch:
+            event_id = self._ids.new("lev")
+            try:
+                conn = self._connected()
+                with conn.transaction():
+                    conn.execute("SELECT set_config('ge.workspace_id', %s, true)", (event.workspace_id,))
+                    if journal.insert_events(conn, event.workspace_id, [event_id], [event], now):
+                        note = f"{type(error).__name__}: {error}"[:500]
+                        journal.keep_pending(conn, event_id, event, now + FIRST_RETRY, note)
+                        receipt: Receipt = Received(event_id)
+                    else:
+                        found = journal.earlier(conn, event.workspace_id, [event])[event.source, event.key]
+                        if isinstance(found, GrowthError):
+                            raise found
+                        receipt = found.receipt
+            except GrowthError as refused:
+                future.set_exception(refused)
+            except psycopg.Error:
+                log.exception("ledger.store_failed")
+                self._disconnect()
+                future.set_exception(Unavailable())
+            else:
+                ring_for.add(event.workspace_id)
+                future.set_result(receipt)
+        for workspace_id in ring_for:
+            self._ring("ledger.sweep", workspace_id)
+
+    def _connected(self) -> Connected:
+        if self._conn is None or self._conn.closed:
+            conn = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=0)
+            # Every query of a batch goes by index. A plan made while a table was still empty would
+            # scan it, and prepared statements keep their plans.
+            conn.execute("SET enable_seqscan = off")
+            conn.execute("SET application_name = 'growth-engine poster'")
+            self._conn = conn
+        return self._conn
+
+    def _disconnect(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+
+class _Posting:
+    """One batch on its way through the transaction."""
+
+    def __init__(
+        self, conn: Connected, workspace_id: str, events: Sequence[Event], ids: Sequence[str], now: Any
+    ) -> None:
+        self._conn = conn
+        self._workspace_id = workspace_id
+        self._events = events
+        self._now = now
+        self._ids = {(event.source, event.key): id_ for event, id_ in zip(events, ids, strict=True)}
+        self._fresh: list[Event] = []
+        self._resumed: list[str] = []
+        self._heads: dict[str, journal.Head] = {}
+        self._entries: list[journal.Entry] = []
+        self._hashes: list[bytes] = []
+        self.receipts: dict[tuple[str, str], Receipt | GrowthError] = {}
+        self.payload_hashes = {(event.source, event.key): event.payload_hash() for event in events}
+
+    def store(self) -> None:
+        """Store the Events; sort out those known before (answered) and those left pending (posted now)."""
+        new = journal.insert_events(
+            self._conn, self._workspace_id, list(self._ids.values()), self._events, self._now
+        )
+        old = [event for event in self._events if self._ids[event.source, event.key] not in new]
+        known = journal.earlier(self._conn, self._workspace_id, old)
+        for event in self._events:
+            name = (event.source, event.key)
+            found = known.get(name)
+            if found is None:
+                self._fresh.append(event)
+            elif isinstance(found, GrowthError):
+                self.receipts[name] = found
+            elif isinstance(found.receipt, Received):
+                self._ids[name] = found.event_id
+                self._resumed.append(found.event_id)
+                self._fresh.append(event)
+            else:
+                self.receipts[name] = found.receipt
+
+    def decide(self, rules: BatchRules) -> None:
+        if not self._fresh:
+            return
+        rules.load(self._fresh)
+        self._heads = journal.heads(self._conn, sorted({event.book_id for event in self._fresh}))
+        for event in self._fresh:
+            head = self._heads[event.book_id]
+            draft = rules.decide(event, head.seq + 1)
+            self._add(event, draft, head)
+
+    def _add(self, event: Event, draft: EntryDraft, head: journal.Head) -> None:
+        name = (event.source, event.key)
+        entry = journal.make_entry(self._ids[name], event, draft, head.seq + 1, self._now)
+        head.seq, head.hash = entry.seq, entry.chained(head.hash)
+        self._entries.append(entry)
+        self._hashes.append(head.hash)
+        self.receipts[name] = Posted(
+            entry.event_id, entry.book_id, entry.seq, entry.accepted, tuple(draft.reasons), draft.result, draft.answer
+        )
+
+    def write(self) -> None:
+        if self._entries:
+            journal.append(self._conn, self._workspace_id, self._entries, self._hashes, self._heads)
+        if self._resumed:
+            journal.drop_pending(self._conn, self._resumed)
+
+    def mirror_entries(self) -> dict[str, list[tuple[int, list[Any]]]]:
+        """(seq, ops) by book, for books the mirror holds."""
+        books: dict[str, list[tuple[int, list[Any]]]] = {}
+        for entry in self._entries:
+            books.setdefault(entry.book_id, []).append((entry.seq, entry.body.get("ops", [])))
+        return books
+
+
+def _as_duplicate(receipt: Receipt) -> Receipt:
+    if isinstance(receipt, Received):
+        return receipt
+    return Posted(
+        receipt.event_id, receipt.book_id, receipt.seq, receipt.accepted, receipt.reasons, receipt.result,
+        receipt.answer, duplicate=True,
+    )  # fmt: skip
+
+
+def _fail(batch: Sequence[Waiting], error: BaseException) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

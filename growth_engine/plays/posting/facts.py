@@ -1,0 +1,163 @@
+"""What a batch of campaign Events is decided on: rows in memory, changed by decisions, saved at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from growth_engine.plays.contract import Play
+
+
+@dataclass(slots=True)
+class Campaign:
+    id: str
+    play: Play
+    config: Mapping[str, Any]
+    version: int
+    state: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    plan_id: str
+    zone: ZoneInfo
+    members: int
+    """How many participants there are: the next number is one more."""
+    locale: str
+    grew: bool = False
+
+
+@dataclass(slots=True)
+class Contact:
+    id: str
+    blocked: bool = False
+    erased_before: bool = False
+    """This person was erased at their own wish once: known to us all the same."""
+    nickname: str = ""
+    avatar_key: str | None = None
+    locale: str | None = None
+    source: str = ""
+    is_new: bool = False
+    """Made by this batch, still to be inserted."""
+    tags: list[str] = field(default_factory=list)
+    """Tags to add."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A participant."""
+
+    id: str
+    campaign_id: str
+    number: int
+    contact_id: str
+    inviter_number: int
+    token: str
+    state: str
+    valid_invites: int
+    helps_window_at: datetime | None
+    helps_in_window: int
+    device: str | None
+    cohort: date
+    joined_at: datetime
+    address: str | None = None
+    left_at: datetime | None = None
+    is_new: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Edge:
+    """``invitee`` came through ``inviter``: valid, refused, left, moved or void, and since which Entry."""
+
+    campaign_id: str
+    invitee: int
+    inviter: int
+    state: str
+    reason: str
+    seq: int
+    is_new: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Stock:
+    total: int
+    taken: int
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Grant:
+    """Days promised by a decision, for the grants job to deliver."""
+
+    campaign_id: str
+    contact_id: str
+    plan_id: str
+    member: int
+    seq: int
+    side: str
+    days: int
+    key: str
+
+
+@dataclass(slots=True)
+class Message:
+    campaign_id: str
+    contact_id: str
+    template: str
+    params: Mapping[str, Any]
+    key: str
+
+
+@dataclass(slots=True)
+class Consent:
+    contact_id: str
+    purpose: str
+    wording_version: str
+    source: str
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything one batch knows. Keys: campaign id and number, contact, token or edge ends."""
+
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    identities: dict[tuple[str, str], str] = field(default_factory=dict)
+    erased: set[tuple[str, str]] = field(default_factory=set)
+    members: dict[tuple[str, int], Member] = field(default_factory=dict)
+    by_contact: dict[tuple[str, str], Member] = field(default_factory=dict)
+    by_token: dict[str, Member] = field(default_factory=dict)
+    edges: dict[tuple[str, int, int], Edge] = field(default_factory=dict)
+    by_invitee: dict[tuple[str, int], list[Edge]] = field(default_factory=dict)
+    ancestors: dict[tuple[str, int], set[int]] = field(default_factory=dict)
+    """Of inviters named by people who take part already (to see loops)."""
+    devices: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Number of a participant on a device."""
+    addresses: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Recent registrations from an address."""
+    states: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    stock: dict[tuple[str, str], Stock] = field(default_factory=dict)
+
+    # what decisions add
+    new_identities: list[tuple[str, str, str]] = field(default_factory=list)
+    new_consents: list[Consent] = field(default_factory=list)
+    changed_states: set[tuple[str, str]] = field(default_factory=set)
+    grants: list[Grant] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def add_member(self, member: Member) -> None:
+        self.members[member.campaign_id, member.number] = member
+        self.by_contact[member.campaign_id, member.contact_id] = member
+        self.by_token[member.token] = member
+
+    def add_edge(self, edge: Edge) -> None:
+        self.edges[edge.campaign_id, edge.invitee, edge.inviter] = edge
+        self.by_invitee.setdefault((edge.campaign_id, edge.invitee), []).append(edge)
+
+    def next_number(self, campaign: Campaign) -> int:
+        campaign.members += 1
+        campaign.grew = True
+        return campaign.members
