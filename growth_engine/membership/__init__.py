@@ -1,0 +1,1 @@
+"""Membership: days promised, delivered, used up against the calendar, paused and taken back."""
