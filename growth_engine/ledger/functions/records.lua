@@ -1,0 +1,94 @@
+-- Where everything lies, and the packed record of one member.
+--
+-- Keys: ge:{<workspace>.<campaign>}:<epoch>:<kind>:<bucket>; one hash tag, so one slot, per campaign.
+--   <0>:book:0      hash: live, building (epochs), next (last epoch given out), r<epoch> (to be deleted)
+--   meta:0          hash: counters of the book and the state of its board
+--   rec:<bucket>    string of PER_BUCKET records, preallocated: growing it would double its memory
+--   board:0         zset of the best members: score = -score, member = number, big-endian
+--   shadow:0        zset: the next board while it is being gathered (see board.lua)
+--   hist:0          hash: score -> how many ranked members have it
+--   funnel:0  cohort:0  invites:0      hashes of counters
+--
+-- A library's locals outlive a call, so nothing at file level may ever hold state of a book.
+
+-- The server's libraries exist only while a function runs: `register` sets these names then.
+local call, pack, unpack_struct, floor, sub, format
+
+local LAYOUT = '<I4I4I4I4I4I4I4'
+local RECORD = 28
+local PER_BUCKET = 585 -- 16,380 bytes: with its header just inside a 16 KiB allocation
+local PARENT, LEVEL1, LEVEL2, SCORE, FLAGS, NEXT, FIRST = 1, 2, 3, 4, 5, 6, 7
+local LEFT, BLOCKED = 1, 2 -- bits of FLAGS
+local MAX_U32 = 4294967295
+local MAX_SCORE = 2147483647
+local MAX_COUNT = 9007199254740991 -- 2^53 - 1: beyond it Lua's numbers skip integers
+
+local META = {
+  'seq', 'members', 'active', 'blocked', 'score_sum', 'ranked',
+  'floor_s', 'floor_n', 'size',
+  'scan_cursor', 'scan_limit', 'scan_step', 'scan_floor_s', 'scan_floor_n', 'scan_size',
+}
+
+local function register(name, body, flags)
+  redis.register_function{
+    function_name = LIBRARY .. '_' .. name,
+    flags = flags,
+    callback = function(keys, args)
+      call, pack, unpack_struct = redis.call, struct.pack, struct.unpack
+      floor, sub, format = math.floor, string.sub, string.format
+      return body(keys, args)
+    end,
+  }
+end
+
+local function is_left(flags) return flags % 2 >= 1 end
+local function is_blocked(flags) return flags % 4 >= 2 end
+
+-- What a member counts for in ranks; 0 means not ranked.
+local function ranked_score(score, flags)
+  if is_blocked(flags) then return 0 end
+  return score
+end
+
+-- 'ge:{…}:0:book:0' -> 'ge:{…}:'
+local function tag_of(book_key) return sub(book_key, 1, -9) end
+
+local function base_of(book_key, epoch) return tag_of(book_key) .. epoch .. ':' end
+
+-- Base of the live epoch's keys, or nil for a book the mirror does not hold.
+local function live_base(book_key)
+  local epoch = call('HGET', book_key, 'live')
+  if not epoch then return nil end
+  return base_of(book_key, epoch)
+end
+
+local function place_of(base, n)
+  local bucket = floor((n - 1) / PER_BUCKET)
+  return base .. 'rec:' .. bucket, (n - 1 - bucket * PER_BUCKET) * RECORD
+end
+
+-- The 28 bytes of member n, who must exist.
+local function raw_record(base, n)
+  local key, offset = place_of(base, n)
+  local raw = call('GETRANGE', key, offset, offset + RECORD - 1)
+  if #raw ~= RECORD then error('GEBROKEN record ' .. n .. ' is missing; rebuild this book', 0) end
+  return raw
+end
+
+local function number_name(n) return pack('>I4', n) end
+local function name_number(name) return (unpack_struct('>I4', name)) end
+
+-- {name = number} of every counter in meta; absent ones are 0.
+local function read_meta(base)
+  local values = call('HMGET', base .. 'meta:0', unpack(META))
+  local meta = {}
+  for i = 1, #META do meta[META[i]] = tonumber(values[i] or 0) end
+  return meta
+end
+
+-- Lua's unpack overflows its stack on long lists, so lists leave as one packed string, by pieces.
+local function pack_numbers(numbers)
+  local out = {}
+  for i = 1, #numbers do out[i] = pack('<I4', numbers[i]) end
+  return table.concat(out)
+end

@@ -1,0 +1,80 @@
+"""Reading a book's whole content for its digest."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import Any, Protocol
+
+from growth_engine.kit.errors import Unavailable
+from growth_engine.ledger.digest import BATCH, Columns, Content, Digest
+from growth_engine.ledger.mirror.views import counters_in, places_in
+
+PAGE = 32
+"""Buckets (of 16 KB) read in one call."""
+ATTEMPTS = 5
+_FIELDS = 7
+_ACTIVE = bytes(0 if flags & 1 else 1 for flags in range(256))
+_BLOCKED = bytes(1 if flags & 2 else 0 for flags in range(256))
+
+
+class BookMoved(Unavailable):
+    """Entries were applied while the book was read, again and again; hold its lock and try again."""
+
+    code = "mirror_book_moved"
+
+
+class Read(Protocol):
+    """Calls one read function of the library on the book."""
+
+    def __call__(self, name: str, *arguments: int) -> Any: ...
+
+
+def digest(read: Read) -> Digest:
+    """The digest of the book ``read`` reads, all at one sequence number."""
+    for _ in range(ATTEMPTS):
+        epoch, seq, members, funnel, cohorts, invites, histogram, leaders = read("outline")
+        content, newest_child = Content(), array("I")
+        if not _add_members(read, (epoch, seq), members, content, newest_child):
+            continue
+        joined, brought = counters_in(cohorts), counters_in(invites)
+        return content.digest(
+            seq,
+            newest_child,
+            {int(score): count for score, count in counters_in(histogram).items()},
+            places_in(leaders),
+            counters_in(funnel),
+            [(date, count, brought.get(date, 0)) for date, count in joined.items()],
+        )
+    raise BookMoved
+
+
+def _add_members(
+    read: Read, at: tuple[int, int], members: int, content: Content, newest_child: array[int]
+) -> bool:
+    """False when the book is not ``at`` this (epoch, seq) any more."""
+    for first in range(0, -(-members // BATCH), PAGE):
+        epoch, seq, *buckets = read("buckets", first, PAGE)
+        if (epoch, seq) != at:
+            return False
+        for bucket, raw in enumerate(buckets, first):
+            count = min(members - bucket * BATCH, BATCH)
+            if count > 0:
+                newest_child += _add_bucket(raw, count, content)
+    return True
+
+
+def _add_bucket(raw: bytes, count: int, content: Content) -> array[int]:
+    """A bucket's records as columns (``functions/records.lua``); gives back the newest children."""
+    numbers = array("I")
+    numbers.frombytes(raw[: count * _FIELDS * 4])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    parent, level1, level2, score, flags, sibling, newest_child = (
+        numbers[i::_FIELDS] for i in range(_FIELDS)
+    )
+    low = bytes(flags.tolist())
+    content.add(
+        Columns(parent, level1, level2, low.translate(_ACTIVE), low.translate(_BLOCKED), score, sibling)
+    )
+    return newest_child
