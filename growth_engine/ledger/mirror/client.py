@@ -60,6 +60,10 @@ class Mirror:
         """Put this release's function library on the server; harmless to repeat."""
         library.load(self._redis)
 
+    def ping(self) -> None:
+        """The server answers and has the functions (it gets them again when it lost them)."""
+        self.last_seq(BookKey("ping", "ping"))
+
     # Writing
 
     def apply(self, book: BookKey, entries: Sequence[Entry], epoch: int | None = None) -> Applied:
