@@ -142,11 +142,15 @@ class Earlier:
 
 
 _EARLIER = """
-SELECT e.source, e.key, e.id, e.payload_hash, n.book_id, n.seq, n.accepted, n.body, p.parked_at IS NOT NULL
+SELECT asked.source, asked.key, e.id, e.payload_hash, n.book_id, n.seq, n.accepted, n.body, p.parked
 FROM unnest(%s::text[], %s::text[]) AS asked (source, key)
-JOIN events e ON e.workspace_id = %s AND e.source = asked.source AND e.key = asked.key
-LEFT JOIN entries n ON n.event_id = e.id
-LEFT JOIN pending_events p ON p.event_id = e.id
+CROSS JOIN LATERAL (
+  SELECT id, payload_hash FROM events
+  WHERE workspace_id = %s AND source = asked.source AND key = asked.key OFFSET 0) AS e
+LEFT JOIN LATERAL (
+  SELECT book_id, seq, accepted, body FROM entries WHERE event_id = e.id OFFSET 0) AS n ON true
+LEFT JOIN LATERAL (
+  SELECT parked_at IS NOT NULL AS parked FROM pending_events WHERE event_id = e.id OFFSET 0) AS p ON true
 """
 
 
@@ -165,7 +169,7 @@ def earlier(
         if payload_hash != wanted[source, key].payload_hash():
             found[source, key] = PayloadMismatch()
         elif seq is None:
-            found[source, key] = Earlier(event_id, Received(event_id, parked))
+            found[source, key] = Earlier(event_id, Received(event_id, bool(parked)))
         else:
             reasons = tuple(Reason.from_json(reason) for reason in body.get("reasons", ()))
             posted = Posted(event_id, book_id, seq, accepted, reasons, body.get("result", {}), duplicate=True)

@@ -56,6 +56,9 @@ class Decider:
         }[event.kind]
         draft = EntryDraft(accepted=True, rule_version=campaign.version)
         decide_kind(campaign, event, seq, draft)
+        if draft.member is not None:
+            member = self._facts.members[campaign.id, draft.member]
+            draft.answer = _answer(member, self._facts.members.get((campaign.id, member.inviter_number)))
         return draft
 
     # -- join ----------------------------------------------------------------------------------------
@@ -146,7 +149,6 @@ class Decider:
         draft.ops.append(["m", member.number, member.inviter_number, member.cohort.isoformat()])
         draft.ops.append(["f", "joined", 1])
         draft.result = {"participant_id": member.id, "contact_id": contact.id}
-        draft.answer = _answer(member, inviter)
         if inviter is None or refusal:
             if refusal:
                 draft.accepted = False
@@ -239,7 +241,6 @@ class Decider:
     ) -> None:
         draft.member = member.number
         draft.result = {"participant_id": member.id, "contact_id": member.contact_id}
-        draft.answer = _answer(member, self._facts.members.get((campaign.id, member.inviter_number)))
         closed = rules.closed(campaign, self._now)
         if member.state == "blocked":
             refusals = [Reason("blocked")]
@@ -499,15 +500,14 @@ def _set_edge(edge: Edge, state: str, reason: str, seq: int) -> None:
     edge.state, edge.reason, edge.seq, edge.changed = state, reason, seq, True
 
 
-def _answer(member: Member, inviter: Member | None) -> Mapping[str, Any] | dict[str, Any]:
-    parent = inviter if inviter and inviter.number == member.inviter_number else None
+def _answer(member: Member, inviter: Member | None) -> dict[str, Any]:
     return {
         "id": member.id,
         "campaign_id": member.campaign_id,
         "contact_id": member.contact_id,
         "member_no": member.number,
         "invite_token": member.token,
-        "inviter_id": parent.id if parent else None,
+        "inviter_id": inviter.id if inviter else None,
         "state": member.state,
         "joined_at": member.joined_at,
         "valid_invites": member.valid_invites,

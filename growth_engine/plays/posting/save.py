@@ -58,7 +58,7 @@ UPDATE participants SET state = p.state, valid_invites = p.valid_invites, helps_
 FROM unnest(%(ids)s::text[], %(states)s::text[], %(invites)s::bigint[], %(windows)s::timestamptz[],
             %(helps)s::int[], %(left)s::timestamptz[])
      AS p (id, state, valid_invites, window_at, in_window, left_at)
-WHERE participants.id = p.id
+WHERE participants.id = p.id AND participants.id = ANY(%(ids)s::text[])
 """
 
 _EDGES = """
