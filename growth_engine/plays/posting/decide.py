@@ -74,7 +74,7 @@ class Decider:
             self._join_again(campaign, event, seq, draft, member, inviter)
             return
         refusal = rules.closed(campaign, self._now) or rules.full(campaign)
-        if contact is not None and contact.blocked:
+        if (contact is not None and contact.blocked) or (contact is None and self._erased_blocked(event)):
             refusal = Reason("blocked")
         if refusal:
             draft.accepted = False
@@ -105,6 +105,11 @@ class Decider:
         contact = facts.contacts[found.pop()]
         self._note_identities(contact, identities)
         return contact
+
+    def _erased_blocked(self, event: Event) -> bool:
+        """Whether this is somebody who was blocked and then had themselves erased."""
+        identities = (event.person or {}).get("identities", ())
+        return any(self._facts.erased.get((kind, value), False) for kind, value in identities)
 
     def _note_identities(self, contact: Contact, identities: Sequence[tuple[str, str]]) -> None:
         for kind, value in identities:
@@ -148,7 +153,7 @@ class Decider:
         draft.member = member.number
         draft.ops.append(["m", member.number, member.inviter_number, member.cohort.isoformat()])
         draft.ops.append(["f", "joined", 1])
-        draft.result = {"participant_id": member.id, "contact_id": contact.id}
+        draft.result = {"participant_id": member.id, "contact_id": contact.id, "enrolled": True}
         if inviter is None or refusal:
             if refusal:
                 draft.accepted = False

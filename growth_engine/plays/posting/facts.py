@@ -126,7 +126,8 @@ class Facts:
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
-    erased: set[tuple[str, str]] = field(default_factory=set)
+    erased: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Identities of people erased at their own wish, and whether they were blocked then."""
     members: dict[tuple[str, int], Member] = field(default_factory=dict)
     by_contact: dict[tuple[str, str], Member] = field(default_factory=dict)
     by_token: dict[str, Member] = field(default_factory=dict)

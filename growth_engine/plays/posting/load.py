@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from growth_engine.kit.crypto import keyed_digest
 from growth_engine.ledger.contract import Connected, Event
+from growth_engine.people.rules import Identity, erased_hash
 from growth_engine.plays.contract import HelpCounted, Joined
 from growth_engine.plays.posting.facts import Campaign, Contact, Edge, Facts, Member, Stock
 from growth_engine.plays.registry import play
@@ -113,7 +113,7 @@ CROSS JOIN LATERAL (
 
 _STOCK = "SELECT campaign_id, item, total, taken FROM stock WHERE campaign_id = ANY(%s)"
 
-_ERASED = "SELECT hash FROM erased_identities WHERE workspace_id = %s AND hash = ANY(%s)"
+_ERASED = "SELECT hash, blocked FROM erased_identities WHERE workspace_id = %s AND hash = ANY(%s)"
 
 
 @lru_cache(maxsize=512)
@@ -215,8 +215,8 @@ class Loader:
                 facts.devices[campaign_id, device] = number
         for campaign_id, address, count in at_addresses.fetchall() if at_addresses else ():
             facts.addresses[campaign_id, address] = count
-        for (hash_,) in known_erased.fetchall() if known_erased else ():
-            facts.erased.add(erased[hash_])
+        for hash_, blocked in known_erased.fetchall() if known_erased else ():
+            facts.erased[erased[hash_]] = blocked
 
     def _contact_pairs(self, event: Event) -> Iterable[tuple[str, str]]:
         for identity in _identities(event):
@@ -241,7 +241,7 @@ class Loader:
         unknown = {
             pair for event in events for pair in _identities(event) if pair not in self.facts.identities
         }
-        return {keyed_digest(self._salt, f"{kind}:{value}"): (kind, value) for kind, value in unknown}
+        return {erased_hash(self._salt, Identity(*pair)): pair for pair in unknown}
 
     def _third(self, events: Sequence[Event]) -> None:
         """Only when people who take part already are concerned: their edges, inviters, lines of descent."""

@@ -1,0 +1,12 @@
+"""Jobs of campaigns: starting and ending them on time."""
+
+from __future__ import annotations
+
+from growth_engine.context import Parts
+from growth_engine.kit.jobs import job
+from growth_engine.plays import service
+
+
+@job("campaigns.advance", every=5)
+def advance(parts: Parts, workspace_id: str) -> int:
+    return service.advance(parts, workspace_id)

@@ -1,0 +1,264 @@
+"""Commands on campaigns: create, change, publish, pause, resume, end, copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from marshmallow import ValidationError
+from sqlalchemy import func, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from growth_engine.context import Ctx, Parts
+from growth_engine.kit.errors import Conflict, Invalid
+from growth_engine.kit.i18n import N_
+from growth_engine.ledger.journal import GENESIS
+from growth_engine.ledger.models import Book
+from growth_engine.membership import service as membership
+from growth_engine.plays import compliance, lifecycle, queries
+from growth_engine.plays.content import ContentSchema
+from growth_engine.plays.models import Campaign, CampaignVersion, StockItem
+from growth_engine.plays.registry import play
+from growth_engine.posters import service as posters
+
+#: What a draft may be changed in.
+EDITABLE = ("title", "locale", "config", "content", "starts_at", "ends_at", "plan_id", "poster_template_id")
+
+
+class NotPublishable(Invalid):
+    code = "not_publishable"
+    message = N_("The campaign cannot be published yet: %(count)s findings have to be dealt with.")
+
+
+def create_campaign(
+    ctx: Ctx,
+    *,
+    play_slug: str,
+    title: str,
+    locale: str,
+    config: Mapping[str, Any],
+    content: Mapping[str, Any],
+    template: str = "",
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    plan_id: str | None = None,
+    poster_template_id: str | None = None,
+) -> Campaign:
+    """A new draft. Raises ``Invalid`` with the fields that are wrong."""
+    now = ctx.now()
+    campaign = Campaign(
+        id=ctx.new_id("cmp"),
+        workspace_id=ctx.workspace_id,
+        play=play(play_slug).slug,
+        template=template,
+        title=title,
+        locale=locale,
+        state="draft",
+        config={},
+        content={},
+        rule_version=0,
+        created_by=ctx.actor.id,
+        created_at=now,
+        updated_at=now,
+    )
+    changes: dict[str, Any] = {"config": config, "content": content, "starts_at": starts_at, "ends_at": ends_at}
+    _change(campaign, {**changes, "title": title, "locale": locale})
+    campaign.plan_id = plan_id or membership.default_plan(ctx)
+    campaign.poster_template_id = poster_template_id or posters.default_template(ctx)
+    ctx.session.add(campaign)
+    ctx.session.flush()
+    return campaign
+
+
+def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Campaign:
+    """Change a campaign's draft; a live campaign keeps its published version until published again."""
+    campaign = queries.campaign(ctx, campaign_id, lock=True)
+    if campaign.state == "ended":
+        raise lifecycle.WrongState(params={"state": campaign.state})
+    unknown = sorted(set(changes) - set(EDITABLE))
+    if unknown:
+        raise Invalid(fields={name: [N_("This cannot be changed.")] for name in unknown})
+    _change(campaign, changes)
+    campaign.updated_at = ctx.now()
+    ctx.session.flush()
+    return campaign
+
+
+def _change(campaign: Campaign, changes: Mapping[str, Any]) -> None:
+    errors: dict[str, Any] = {}
+    for name, value in changes.items():
+        try:
+            if name == "config":
+                campaign.config = dict(play(campaign.play).Config().load(value))
+            elif name == "content":
+                campaign.content = dict(ContentSchema().load(value))
+            else:
+                setattr(campaign, name, value)
+        except ValidationError as error:
+            errors[name] = error.messages
+    if not campaign.title.strip():
+        errors["title"] = [N_("A campaign needs a title.")]
+    if campaign.locale not in ("zh", "en"):
+        errors["locale"] = [N_("Choose zh or en.")]
+    if campaign.starts_at and campaign.ends_at and campaign.ends_at <= campaign.starts_at:
+        errors["ends_at"] = [N_("The end must come after the start.")]
+    if errors:
+        raise Invalid(fields=errors)
+
+
+def findings(campaign: Campaign) -> Sequence[compliance.Finding]:
+    """What the compliance check has to say about the draft."""
+    return compliance.check(
+        campaign.play,
+        campaign.config,
+        campaign.content,
+        starts_at=campaign.starts_at,
+        ends_at=campaign.ends_at,
+    )
+
+
+def publish(ctx: Ctx, campaign_id: str, *, accept_warnings: bool = False) -> Campaign:
+    """Put the draft in force as a new rule version. Earlier Entries keep theirs.
+
+    Raises ``NotPublishable`` with the findings while errors (or unaccepted warnings) remain.
+    """
+    campaign = queries.campaign(ctx, campaign_id, lock=True)
+    now = ctx.now()
+    state = lifecycle.after(
+        campaign.state, "publish", starts_at=campaign.starts_at, ends_at=campaign.ends_at, now=now
+    )
+    found = [one for one in findings(campaign) if one.severity == "error" or not accept_warnings]
+    if found:
+        problems = [one.as_json() for one in found]
+        raise NotPublishable(params={"count": len(found)}, extra={"findings": problems})
+    posters.require_verified(ctx, campaign.poster_template_id)
+    campaign.rule_version += 1
+    campaign.state = state
+    campaign.published_at = campaign.published_at or now
+    campaign.updated_at = now
+    ctx.session.add(
+        CampaignVersion(
+            workspace_id=ctx.workspace_id,
+            campaign_id=campaign.id,
+            version=campaign.rule_version,
+            config=campaign.config,
+            content=campaign.content,
+            starts_at=campaign.starts_at,
+            ends_at=campaign.ends_at,
+            created_by=ctx.actor.id,
+            created_at=now,
+        )
+    )
+    _open_book(ctx, campaign)
+    _set_stock(ctx, campaign)
+    ctx.session.flush()
+    return campaign
+
+
+def _open_book(ctx: Ctx, campaign: Campaign) -> None:
+    ctx.session.execute(
+        insert(Book)
+        .values(
+            id=campaign.id,
+            workspace_id=ctx.workspace_id,
+            kind="campaign",
+            last_seq=0,
+            head=GENESIS,
+            members=0,
+            created_at=ctx.now(),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _set_stock(ctx: Ctx, campaign: Campaign) -> None:
+    """Totals follow the new version; what is taken stays taken, so a total cannot fall below it."""
+    # The book's lock keeps the poster from reserving while totals change.
+    ctx.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": campaign.id})
+    for item, total in play(campaign.play).stock(campaign.config).items():
+        values = {"workspace_id": ctx.workspace_id, "campaign_id": campaign.id, "item": item, "taken": 0}
+        statement = insert(StockItem).values(total=total, **values)
+        ctx.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["campaign_id", "item"],
+                set_={"total": func.greatest(statement.excluded.total, StockItem.taken)},
+            )
+        )
+
+
+def pause(ctx: Ctx, campaign_id: str) -> Campaign:
+    return _move(ctx, campaign_id, "pause")
+
+
+def resume(ctx: Ctx, campaign_id: str) -> Campaign:
+    return _move(ctx, campaign_id, "resume")
+
+
+def end(ctx: Ctx, campaign_id: str) -> Campaign:
+    return _move(ctx, campaign_id, "end")
+
+
+def _move(ctx: Ctx, campaign_id: str, action: str) -> Campaign:
+    campaign = queries.campaign(ctx, campaign_id, lock=True)
+    now = ctx.now()
+    campaign.state = lifecycle.after(
+        campaign.state, action, starts_at=campaign.starts_at, ends_at=campaign.ends_at, now=now
+    )
+    campaign.updated_at = now
+    if campaign.state == "ended":
+        campaign.ended_at = now
+    ctx.session.flush()
+    return campaign
+
+
+def duplicate(ctx: Ctx, campaign_id: str) -> Campaign:
+    """A new draft with the same play, rules and copy, without dates."""
+    source = queries.campaign(ctx, campaign_id)
+    return create_campaign(
+        ctx,
+        play_slug=source.play,
+        title=source.title,
+        locale=source.locale,
+        config=source.config,
+        content=source.content,
+        template=source.template,
+        plan_id=source.plan_id,
+        poster_template_id=source.poster_template_id,
+    )
+
+
+def discard(ctx: Ctx, campaign_id: str) -> None:
+    """Delete a draft that was never published."""
+    campaign = queries.campaign(ctx, campaign_id, lock=True)
+    if campaign.rule_version:
+        raise Conflict(N_("Only a draft that was never published can be deleted."), code="published_before")
+    ctx.session.delete(campaign)
+    ctx.session.flush()
+
+
+def advance(parts: Parts, workspace_id: str) -> int:
+    """Start and end campaigns whose time has come; how many changed."""
+    changed = 0
+    with parts.open(workspace_id) as ctx:
+        now = ctx.now()
+        page, _ = queries.campaigns_page(ctx, states=("scheduled", "live", "paused"), limit=100)
+        for campaign in page:
+            # The published version's dates rule; the draft may already hold others.
+            published = queries.version(ctx, campaign.id, campaign.rule_version)
+            assert published is not None, "a campaign in these states was published"
+            state = lifecycle.advanced(
+                campaign.state, starts_at=published.starts_at, ends_at=published.ends_at, now=now
+            )
+            if state == campaign.state:
+                continue
+            values: dict[str, Any] = {"state": state, "updated_at": now}
+            if state == "ended":
+                values["ended_at"] = now
+            ctx.session.execute(
+                update(Campaign)
+                .where(Campaign.id == campaign.id, Campaign.state == campaign.state)
+                .values(**values)
+            )
+            changed += 1
+    return changed
