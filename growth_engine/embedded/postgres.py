@@ -41,6 +41,7 @@ _SETTINGS = {
     "log_min_duration_statement": "'2s'",
     "log_parameter_max_length": "0",  # statements may carry personal data; the log must not
     "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
     "logging_collector": "on",
     "log_directory": "'log'",
     "log_filename": "'postgresql-%a.log'",
@@ -129,13 +130,13 @@ class Postgres:
         """The roles and the database, made where they are missing."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             for role in (OWNER, APP):
-                if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
                     connection.execute(
                         sql.SQL(
                             "CREATE ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"
                         ).format(sql.Identifier(role))
                     )
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
                         sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template or "template1")

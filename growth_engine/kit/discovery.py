@@ -12,15 +12,20 @@ from growth_engine.kit.errors import Misconfigured
 
 T = TypeVar("T")
 
+#: Packages that are no slices: a file in them may have the name of a slice's file and mean something else.
+_NO_SLICES = frozenset({"kit", "cli", "embedded"})
+
 
 def find(file_name: str, package: str = "growth_engine") -> list[ModuleType]:
-    """Every module ``<package>.**.<file_name>``, imported, in the order of their dotted names."""
+    """Every module ``<package>.<slice>.**.<file_name>``, imported, in the order of their dotted names."""
     root = importlib.import_module(package)
     names: set[str] = set()
     for folder in root.__path__:
         base = Path(folder)
         for path in base.rglob(f"{file_name}.py"):
-            names.add(".".join([package, *path.relative_to(base).with_suffix("").parts]))
+            inside = path.relative_to(base).with_suffix("").parts
+            if inside[0] not in _NO_SLICES:
+                names.add(".".join([package, *inside]))
     return [importlib.import_module(name) for name in sorted(names)]
 
 

@@ -146,6 +146,12 @@ def drain(
             return total, False
 
 
+def failing(queue: Redis) -> dict[str, str]:
+    """Jobs whose last run failed: "<job> <workspace>" -> "<when> <error>"."""
+    found: Any = queue.hgetall(ERRORS_KEY)
+    return {name.decode(): error.decode() for name, error in found.items()}
+
+
 _parts: Parts | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
@@ -69,13 +69,12 @@ def require_reachable(url: str, variable: str) -> None:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown on a screen or in a log."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rsplit("@", 1)[-1]
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rsplit('@', 1)[-1]}"
 
 
 def _without_cluster_flag(url: str) -> tuple[str, bool]:
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
+    base, _, tail = url.partition("?")  # not urlunsplit: it forgets the empty host of unix:///path
+    query = dict(parse_qsl(tail))
     flag = query.pop("cluster", "0").lower()
-    return urlunsplit(parts._replace(query=urlencode(query))), flag in ("1", "true", "yes")
+    return f"{base}?{urlencode(query)}" if query else base, flag in ("1", "true", "yes")

@@ -1,0 +1,18 @@
+"""The WSGI application, for granian (`growth-engine web`) or any other WSGI server: ``wsgi:app``."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from growth_engine import app as composition
+from growth_engine import settings
+from growth_engine.embedded.leash import tie_to_parent
+from growth_engine.kit import log
+
+# A server process whose master was killed must not go on serving an address the next one wants.
+tie_to_parent(signal.SIGTERM, os.getppid())
+
+_settings = settings.from_env(os.environ)
+log.configure(_settings.log_format)
+app = composition.create_app(composition.build_parts(_settings))
