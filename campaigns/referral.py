@@ -200,5 +200,6 @@ def promise(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "inviter_days": config["inviter_days"],
         "friend_days": config["friend_days"],
+        "inviter_cap": config["inviter_cap"],
         "tiers": [{"invites": tier["invites"], "days": tier["days"]} for tier in config["tiers"]],
     }

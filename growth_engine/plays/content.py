@@ -1,0 +1,180 @@
+"""A campaign's copy in one language: its schema, and the numbers of the rules put into its sentences."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from growth_engine.kit.i18n import N_
+from growth_engine.plays.contract import option
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z_0-9]{0,39})\}")
+_MOST_LINES = 30
+_LONGEST_LINE = 500
+
+#: Controls and marks that show nothing or turn the writing direction; the joiner of emoji stays.
+_KEPT_FORMAT = frozenset("\u200d\ufe0f")
+
+
+class Words(fields.String):
+    """One line of text: normalised, without invisible characters, at most ``most`` characters."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        self.most = most
+        limit = validate.Length(max=most, error=N_("At most {max} characters, please."))
+        super().__init__(load_default=kwargs.pop("load_default", ""), validate=limit, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return " ".join(_visible(str(super()._deserialize(value, *args, **kwargs))).split())
+
+
+class Lines(fields.Field[list[str]]):
+    """Paragraphs or rules, one a line: a list of strings, or one string with line breaks (a form)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(load_default=list, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
+        lines = value.splitlines() if isinstance(value, str) else value
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise ValidationError(N_("Give a list of lines."))
+        kept = [line for raw in lines if (line := " ".join(_visible(raw).split()))]
+        if len(kept) > _MOST_LINES:
+            raise ValidationError(N_("At most 30 lines, please."))
+        if any(len(line) > _LONGEST_LINE for line in kept):
+            raise ValidationError(N_("At most 500 characters a line, please."))
+        return kept
+
+
+def _visible(text: str) -> str:
+    cleaned = (
+        char if char in _KEPT_FORMAT or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co") else " "
+        for char in unicodedata.normalize("NFC", text)
+        if char not in "\u200b\u2060\ufeff"
+    )
+    return "".join(cleaned)
+
+
+def _copy(label: str, help_: str = "", **more: Any) -> dict[str, Any]:
+    return option(label, help_, section="copy", **more)
+
+
+class ContentSchema(Schema):
+    """What people read. Texts may hold ``{brand}``, ``{inviter_days}``, ``{friend_days}``, ``{tiers}`` …,
+    filled from the rules, so that a number in the copy is never another than the one that is paid."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": N_("There is no such field.")}  # noqa: RUF012 - marshmallow's own name
+
+    brand = Words(30, metadata=_copy(N_("Brand"), N_("Who invites; shown at the top of every page.")))
+    title = Words(60, metadata=_copy(N_("Title"), N_("What the campaign offers, in one line.")))
+    subtitle = Words(120, metadata=_copy(N_("Subtitle")))
+    body = Lines(
+        metadata=_copy(N_("Introduction"), N_("One paragraph a line: why it is worth a friend's time."))
+    )
+    reward_inviter = Words(60, metadata=_copy(N_("What the inviter gets")))
+    reward_friend = Words(60, metadata=_copy(N_("What the friend gets")))
+    rules = Lines(
+        metadata=_copy(N_("Rules"), N_("One rule a line. Say who may take part and when rewards arrive."))
+    )
+    button = Words(16, metadata=_copy(N_("Text on the button")))
+    thanks = Words(
+        120, metadata=_copy(N_("After registering"), N_("The first thing a new participant reads."))
+    )
+    share_title = Words(60, metadata=_copy(N_("Title of the shared card")))
+    share_text = Words(120, metadata=_copy(N_("Text of the shared card")))
+    poster_headline = Words(24, metadata=_copy(N_("Headline on the poster")))
+    poster_reward = Words(24, metadata=_copy(N_("Reward on the poster")))
+    poster_footnote = Words(40, metadata=_copy(N_("Footnote on the poster")))
+    privacy = Words(
+        400,
+        metadata=_copy(
+            N_("Privacy note"), N_("What is collected, what for, how long it is kept, and how to have it deleted."),
+            long=True,
+        ),
+    )  # fmt: skip
+    contact = Words(
+        120,
+        metadata=_copy(
+            N_("Questions and complaints"), N_("A phone number or address people can reach you at.")
+        ),
+    )
+    colour = fields.String(
+        load_default="#07c160",
+        validate=validate.Regexp(r"#[0-9a-fA-F]{6}\Z", error=N_("A colour is written like #1a2b3c.")),
+        metadata=_copy(N_("Accent colour"), colour=True),
+    )
+
+
+def fill(
+    content: Mapping[str, Any], promise: Mapping[str, Any], *, locale: str, brand: str = ""
+) -> dict[str, Any]:
+    """The copy with its placeholders replaced from ``play.promise(config)``, for showing.
+
+    ``brand`` stands in where the copy names none. A line (paragraph, rule) whose placeholder has nothing
+    to say, such as ``{tiers}`` without a ladder, is left out. Placeholders nobody knows stay as they are.
+    """
+    values = _values(content, promise, locale=locale, brand=brand)
+    filled: dict[str, Any] = {}
+    for name, value in content.items():
+        if name == "colour":
+            filled[name] = value
+        elif isinstance(value, str):
+            filled[name] = _filled(value, values)
+        else:
+            filled[name] = [_filled(line, values) for line in value if not _is_void(line, values)]
+    filled["brand"] = values["brand"]
+    return filled
+
+
+def placeholders(promise: Mapping[str, Any]) -> list[str]:
+    """Names that may stand in braces in a campaign with this promise."""
+    return sorted(_values({}, promise, locale="en", brand=""))
+
+
+def unknown_placeholders(content: Mapping[str, Any], promise: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By field, the names in braces that nothing fills."""
+    known = set(placeholders(promise))
+    found: dict[str, list[str]] = {}
+    for name, value in content.items():
+        text = value if isinstance(value, str) else "\n".join(value)
+        strange = [match for match in _PLACEHOLDER.findall(text) if match not in known]
+        if strange:
+            found[name] = strange
+    return found
+
+
+def tiers_in_words(tiers: Sequence[Mapping[str, Any]], locale: str) -> str:
+    """The reward ladder as part of a sentence."""
+    if locale == "zh":
+        return "、".join(f"满 {tier['invites']} 位再得 {tier['days']} 天" for tier in tiers)
+    steps = [f"{tier['days']} more days at {tier['invites']} friends" for tier in tiers]
+    return " and ".join([", ".join(steps[:-1]), steps[-1]] if len(steps) > 1 else steps)
+
+
+def _values(
+    content: Mapping[str, Any], promise: Mapping[str, Any], *, locale: str, brand: str
+) -> dict[str, str]:
+    values = {
+        name: "" if value is None else str(value)
+        for name, value in promise.items()
+        if value is None or isinstance(value, str | int)
+    }
+    values["tiers"] = tiers_in_words(promise.get("tiers", ()), locale)
+    # A brand is a name, never a text to fill: braces in it stay what they are.
+    values["brand"] = str(content.get("brand") or brand)
+    return values
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def _is_void(line: str, values: Mapping[str, str]) -> bool:
+    return any(values.get(name) == "" for name in _PLACEHOLDER.findall(line))
