@@ -34,7 +34,7 @@ class QuickWorker(SimpleWorker):
 
 
 def work(parts: Parts, *, burst: bool = False) -> None:
-    """Answer the doorbell until SIGTERM or SIGINT (the job at hand is finished first); ``burst``: until idle."""
+    """Answer the doorbell until SIGTERM or SIGINT (the job at hand is finished); ``burst``: until idle."""
     # Its own connection, without a time limit for answers: the worker waits for work in Redis.
     connection = queue_client(parts.settings.queue_redis_url, socket_timeout=None)
     jobs.bind(parts)
