@@ -10,18 +10,30 @@ local function whole(value, low, high, name)
   return value
 end
 
+-- place_of, remembering the keys: making a string of a number is not free.
+local function place_in(state, n)
+  local bucket = floor((n - 1) / PER_BUCKET)
+  local key = state.bucket_keys[bucket]
+  if not key then
+    key = state.base .. 'rec:' .. bucket
+    state.bucket_keys[bucket] = key
+  end
+  return key, (n - 1 - bucket * PER_BUCKET) * RECORD
+end
+
 -- The record of an existing member as a list, kept for this call; whatever is fetched is written back.
 local function fetch(state, n)
   local record = state.records[n]
   if not record then
-    record = {unpack_struct(LAYOUT, raw_record(state.base, n))}
+    local key, offset = place_in(state, n)
+    record = {unpack_struct(LAYOUT, raw_at(key, offset, n))}
     state.records[n] = record
   end
   return record
 end
 
-local function member_of(state, op)
-  return fetch(state, whole(op[2], 1, state.members, 'member'))
+local function member_of(state, n)
+  return fetch(state, whole(n, 1, state.members, 'member'))
 end
 
 local function bump(counters, name, delta) counters[name] = (counters[name] or 0) + delta end
@@ -32,7 +44,9 @@ local function ranked_change(state, n, old, new)
   if new > 0 then bump(state.hist, new, 1) end
   if old == 0 then state.ranked = state.ranked + 1 end
   if new == 0 then state.ranked = state.ranked - 1 end
-  state.events[#state.events + 1] = {n, old, new, state.members}
+  local events, count = state.events, state.event_count
+  events[count + 1], events[count + 2], events[count + 3], events[count + 4] = n, old, new, state.members
+  state.event_count = count + 4
 end
 
 -- Adds delta to the team counts of a member's parent and grandparent.
@@ -54,19 +68,14 @@ local function cohort_of(value)
   return value
 end
 
-local function cohort_exists(state, cohort)
-  if state.cohort[cohort] or state.known_cohorts[cohort] then return true end
-  state.known_cohorts[cohort] = call('HEXISTS', state.base .. 'cohort:0', cohort) == 1
-  return state.known_cohorts[cohort]
-end
+local OPS = {} -- each gets the state and what follows the op's letter
+local LENGTH = {m = 4, l = 2, r = 2, s = 4, b = 2, u = 2, f = 3}
 
-local OPS = {}
-
-OPS.m = function(state, op)
-  local n = whole(op[2], state.members + 1, state.members + 1, 'number')
+OPS.m = function(state, n, parent, cohort)
+  whole(n, state.members + 1, state.members + 1, 'number')
   if n > MAX_U32 then refuse('the book is full') end
-  local parent = whole(op[3], 0, n - 1, 'parent')
-  local cohort = cohort_of(op[4])
+  whole(parent, 0, n - 1, 'parent')
+  cohort_of(cohort)
   local record = {parent, 0, 0, 0, 0, 0, 0}
   if parent > 0 then
     local inviter = fetch(state, parent)
@@ -80,85 +89,91 @@ OPS.m = function(state, op)
   bump(state.cohort, cohort, 1)
 end
 
-OPS.l = function(state, op)
-  local record = member_of(state, op)
+OPS.l = function(state, n)
+  local record = member_of(state, n)
   if is_left(record[FLAGS]) then refuse('the member has already left') end
   record[FLAGS] = record[FLAGS] + LEFT
   state.active = state.active - 1
   team_change(state, record[PARENT], -1)
 end
 
-OPS.r = function(state, op)
-  local record = member_of(state, op)
+OPS.r = function(state, n)
+  local record = member_of(state, n)
   if not is_left(record[FLAGS]) then refuse('the member has not left') end
   record[FLAGS] = record[FLAGS] - LEFT
   state.active = state.active + 1
   team_change(state, record[PARENT], 1)
 end
 
-OPS.s = function(state, op)
-  local record = member_of(state, op)
-  local delta = whole(op[3], -MAX_SCORE, MAX_SCORE, 'delta')
-  local cohort = cohort_of(op[4])
-  if not cohort_exists(state, cohort) then refuse('nobody joined in cohort ' .. cohort) end
+OPS.s = function(state, n, delta, cohort)
+  local record = member_of(state, n)
+  whole(delta, -MAX_SCORE, MAX_SCORE, 'delta')
+  cohort_of(cohort)
   local old = record[SCORE]
   local new = old + delta
   if new < 0 or new > MAX_SCORE then refuse('the score would become ' .. format('%.0f', new)) end
   record[SCORE] = new
   state.score_sum = state.score_sum + delta
   bump(state.invites, cohort, delta)
-  if not is_blocked(record[FLAGS]) then ranked_change(state, op[2], old, new) end
+  if not is_blocked(record[FLAGS]) then ranked_change(state, n, old, new) end
 end
 
-OPS.b = function(state, op)
-  local record = member_of(state, op)
+OPS.b = function(state, n)
+  local record = member_of(state, n)
   if is_blocked(record[FLAGS]) then refuse('the member is already blocked') end
   record[FLAGS] = record[FLAGS] + BLOCKED
   state.blocked = state.blocked + 1
-  ranked_change(state, op[2], record[SCORE], 0)
+  ranked_change(state, n, record[SCORE], 0)
 end
 
-OPS.u = function(state, op)
-  local record = member_of(state, op)
+OPS.u = function(state, n)
+  local record = member_of(state, n)
   if not is_blocked(record[FLAGS]) then refuse('the member is not blocked') end
   record[FLAGS] = record[FLAGS] - BLOCKED
   state.blocked = state.blocked - 1
-  ranked_change(state, op[2], 0, record[SCORE])
+  ranked_change(state, n, 0, record[SCORE])
 end
 
-OPS.f = function(state, op)
-  local step = op[2]
+OPS.f = function(state, step, delta)
   if type(step) ~= 'string' or #step > 32 or not string.find(step, '^[%w_.:-]+$') then
     refuse('a funnel step is 1 to 32 ASCII letters, digits or _ . : -')
   end
-  bump(state.funnel, step, whole(op[3], -MAX_COUNT, MAX_COUNT, 'delta'))
+  bump(state.funnel, step, whole(delta, -MAX_COUNT, MAX_COUNT, 'delta'))
 end
 
--- state.op_at says where a refusal arose; one pcall around all is cheaper than one per op.
-local function fold_entry(state, entry)
-  local ops = entry[2]
-  if type(ops) ~= 'table' then refuse('the second part of an entry is its list of ops') end
-  for i = 1, #ops do
-    local op = ops[i]
+-- `flat` is one list, because a table per entry and per op would cost more than all the rest:
+-- seq, number of ops, then for each op its length and its parts. state.op_at says where a refusal
+-- arose; one pcall around all is cheaper than one per op.
+local function fold_entry(state, flat, at, ops)
+  for i = 1, ops do
+    local length, letter = flat[at], flat[at + 1]
     state.op_at = i
-    local apply_op = type(op) == 'table' and OPS[op[1]]
-    if not apply_op then refuse('there is no such op') end
-    apply_op(state, op)
+    if not letter or LENGTH[letter] ~= length then refuse('there is no such op') end
+    OPS[letter](state, flat[at + 2], flat[at + 3], flat[at + 4])
+    at = at + 1 + length
   end
   state.op_at = 0
   state.seq = state.seq + 1
+  return at
+end
+
+local function skip_entry(flat, at, ops)
+  for _ = 1, ops do at = at + 1 + flat[at] end
+  return at
 end
 
 -- Folds what follows the book's sequence number; true if it stopped at a gap.
 local function fold(state, payload)
-  local entries = cjson.decode(payload)
-  if type(entries) ~= 'table' then refuse('entries must be a list') end
-  for i = 1, #entries do
-    local entry = entries[i]
-    if type(entry) ~= 'table' then refuse('an entry is a pair: sequence number, list of ops') end
-    local seq = whole(entry[1], 1, MAX_COUNT, 'sequence number')
+  local flat = cjson.decode(payload)
+  local at, count = 1, #flat
+  while at <= count do
+    local seq, ops = whole(flat[at], 1, MAX_COUNT, 'sequence number'), flat[at + 1]
     if seq > state.seq + 1 then return true end
-    if seq > state.seq then fold_entry(state, entry) end
+    if seq > state.seq then
+      at = fold_entry(state, flat, at + 2, ops)
+    else
+      at = skip_entry(flat, at + 2, ops)
+    end
   end
   return false
 end
@@ -174,7 +189,7 @@ local function new_state(base)
   local state = {
     base = base, seq = meta.seq, members = meta.members, active = meta.active, blocked = meta.blocked,
     score_sum = meta.score_sum, ranked = meta.ranked, stored = meta.members, stored_seq = meta.seq,
-    records = {}, hist = {}, funnel = {}, cohort = {}, invites = {}, known_cohorts = {}, events = {}, op_at = 0,
+    records = {}, hist = {}, funnel = {}, cohort = {}, invites = {}, bucket_keys = {}, events = {}, event_count = 0, op_at = 0,
     now = {}, position = {members = meta.members, ranked = meta.ranked},
     board = {key = base .. 'board:0', floor_s = meta.floor_s, floor_n = meta.floor_n, size = meta.size},
   }
@@ -208,7 +223,7 @@ local function write_records(state)
   local stored = state.stored
   for n, r in pairs(state.records) do
     if n <= stored then
-      local key, offset = place_of(state.base, n)
+      local key, offset = place_in(state, n)
       call('SETRANGE', key, offset, pack(LAYOUT, r[1], r[2], r[3], r[4], r[5], r[6], r[7]))
     end
   end
@@ -236,7 +251,9 @@ end
 
 local function write(state)
   local events = state.events
-  for i = 1, #events do board_event(state, events[i]) end -- before the records: see scan_bucket
+  for i = 1, state.event_count, 4 do -- before the records: see scan_bucket
+    board_event(state, events[i], events[i + 1], events[i + 2], events[i + 3])
+  end
   write_records(state)
   write_counters(state.base .. 'hist:0', state.hist, false)
   write_counters(state.base .. 'funnel:0', state.funnel, false)
@@ -256,7 +273,7 @@ local function target_epoch(book_key, wanted)
   return nil
 end
 
--- KEYS: the book; ARGV: epoch ('' for the live one), entries as JSON [[seq, [op, …]], …].
+-- KEYS: the book; ARGV: epoch ('' for the live one), entries as JSON (see fold_entry).
 -- Reply: {last seq, 1 if stopped at a gap}.
 local function apply(keys, args)
   local epoch, fresh = target_epoch(keys[1], args[1])

@@ -94,11 +94,10 @@ local function scan_step(state)
   if scan.cursor >= scan.limit then scan_finish(state) end
 end
 
--- One change of a ranked score, in the order of the journal: {n, old, new, members}.
-local function board_event(state, event)
-  local n, old, new = event[1], event[2], event[3]
+-- One change of a ranked score, in the order of the journal, when the book had `members`.
+local function board_event(state, n, old, new, members)
   local board, position = state.board, state.position
-  position.members = event[4]
+  position.members = members
   if old == 0 and new > 0 then position.ranked = position.ranked + 1 end
   if old > 0 and new == 0 then position.ranked = position.ranked - 1 end
   state.now[n] = new

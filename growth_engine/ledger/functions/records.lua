@@ -67,12 +67,16 @@ local function place_of(base, n)
   return base .. 'rec:' .. bucket, (n - 1 - bucket * PER_BUCKET) * RECORD
 end
 
--- The 28 bytes of member n, who must exist.
-local function raw_record(base, n)
-  local key, offset = place_of(base, n)
+local function raw_at(key, offset, n)
   local raw = call('GETRANGE', key, offset, offset + RECORD - 1)
   if #raw ~= RECORD then error('GEBROKEN record ' .. n .. ' is missing; rebuild this book', 0) end
   return raw
+end
+
+-- The 28 bytes of member n, who must exist.
+local function raw_record(base, n)
+  local key, offset = place_of(base, n)
+  return raw_at(key, offset, n)
 end
 
 local function number_name(n) return pack('>I4', n) end

@@ -76,7 +76,8 @@ class Mirror:
         target = "" if epoch is None else epoch
         last, gap = 0, 0
         for chunk in _chunks(entries):
-            last, gap = library.call(self._redis, "apply", book, target, orjson.dumps(chunk), write=True)
+            payload = orjson.dumps(_flat(chunk))
+            last, gap = library.call(self._redis, "apply", book, target, payload, write=True)
             if gap:
                 break
         return Applied(last, bool(gap))
@@ -165,7 +166,7 @@ class Mirror:
     def cohorts(self, book: BookKey) -> list[tuple[str, int, int]]:
         """(date of joining, members, valid invites they have brought), by date; K = invites / members."""
         members, invites = map(counters_in, library.call(self._redis, "cohorts", book))
-        return [(date, count, invites.get(date, 0)) for date, count in sorted(members.items())]
+        return [(date, members.get(date, 0), invites.get(date, 0)) for date in sorted(members | invites)]
 
     def digest(self, book: BookKey) -> Digest:
         """Equal to ``ledger.digest.digest_rows`` over the same prefix of the journal.
@@ -178,6 +179,17 @@ class Mirror:
             return library.call(self._redis, name, book, *arguments)
 
         return content.digest(read)
+
+
+def _flat(chunk: Sequence[Entry]) -> list[Any]:
+    """As ``functions/apply.lua`` reads them: seq, number of ops, then length and parts of each."""
+    flat: list[Any] = []
+    for seq, ops in chunk:
+        flat += (seq, len(ops))
+        for op in ops:
+            flat.append(len(op))
+            flat += op
+    return flat
 
 
 def _limit(limit: int) -> int:

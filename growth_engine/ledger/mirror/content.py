@@ -44,7 +44,7 @@ def digest(read: Read) -> Digest:
             {int(score): count for score, count in counters_in(histogram).items()},
             places_in(leaders),
             counters_in(funnel),
-            [(date, count, brought.get(date, 0)) for date, count in joined.items()],
+            [(date, joined.get(date, 0), brought.get(date, 0)) for date in joined | brought],
         )
     raise BookMoved
 
