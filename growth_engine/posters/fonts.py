@@ -15,7 +15,7 @@ from growth_engine.posters.text import Cluster, EmojiTable, clusters_of
 Font = ImageFont.FreeTypeFont
 
 #: Advance and drawn size of an emoji, in em: a little larger than a Chinese character, as phones do.
-EMOJI_ADVANCE, EMOJI_SIZE = 1.16, 1.06
+EMOJI_ADVANCE, EMOJI_SIZE = 1.2, 1.06
 
 _REFERENCE = 64
 _SIMPLIFIED_CHINESE = 2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from growth_engine.posters.rules import Box, Paint, ShapeLayer
+from growth_engine.posters.rules import HEIGHT, WIDTH, Box, Paint, ShapeLayer
 
 #: Masks are drawn this many times larger and scaled down, which gives smooth edges.
 _OVERSAMPLING = 3
@@ -101,8 +101,9 @@ def _blurred(mask: Image.Image, blur: int) -> Image.Image:
 
 
 def _large(layer: ShapeLayer) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
-    mask = Image.new("L", (layer.box.w * _OVERSAMPLING, layer.box.h * _OVERSAMPLING), 0)
-    return mask, ImageDraw.Draw(mask), _OVERSAMPLING
+    scale = _OVERSAMPLING if layer.box.w * layer.box.h < WIDTH * HEIGHT else 2
+    mask = Image.new("L", (layer.box.w * scale, layer.box.h * scale), 0)
+    return mask, ImageDraw.Draw(mask), scale
 
 
 def _small(layer: ShapeLayer, large: Image.Image) -> Image.Image:
@@ -199,22 +200,27 @@ def _star(layer: ShapeLayer) -> Image.Image:
     return _small(layer, mask)
 
 
+# Pillow's radial gradient is 0 in the middle, 255 in the corners, and this at the middle of a side.
+_SIDE = 179
+
+
 def _glow(layer: ShapeLayer) -> Image.Image:
-    fading = ImageChops.invert(Image.radial_gradient("L"))
     # Squared falloff: a linear one shows its edge.
-    fading = fading.point([round(level * level / 255) for level in range(256)])
-    return fading.resize((layer.box.w, layer.box.h), Image.Resampling.BICUBIC)
+    fading = [round(255 * max(0.0, 1 - level / _SIDE) ** 2) for level in range(256)]
+    glow = Image.radial_gradient("L").point(fading)
+    return glow.resize((layer.box.w, layer.box.h), Image.Resampling.BICUBIC)
 
 
 def _draw_confetti(canvas: Image.Image, layer: ShapeLayer) -> None:
     """``count`` scattered pieces of about ``size`` pixels in ``colors``; the same for the same ``seed``."""
     chance = random.Random(layer.seed)  # noqa: S311 - decoration
     colors = layer.colors or layer.fill.stops
+    scale = _large(layer)[2]
     masks = {color: _large(layer)[0] for color in colors}
     for number in range(layer.count):
         mask = masks[colors[number % len(colors)]]
         x, y = chance.random() * mask.width, chance.random() * mask.height
-        size = layer.size * _OVERSAMPLING * (0.5 + chance.random())
+        size = layer.size * scale * (0.5 + chance.random())
         turn, thin = chance.random() * math.pi, 0.35 + 0.4 * chance.random()
         draw = ImageDraw.Draw(mask)
         if number % 3 == 0:

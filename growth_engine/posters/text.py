@@ -25,6 +25,9 @@ _NEVER_STARTS_A_LINE = frozenset("，。、；：？！）》」』】〕〉”�
 _NEVER_ENDS_A_LINE = frozenset("（《「『【〔〈“‘([{¥￥$€£#@«‹")
 # "30 days" must not be torn into "30 / 天".
 _UNITS = frozenset("天元年月日号人名次张折个节课小分秒点倍套份本位期")
+_CLAUSE_ENDS = frozenset("，。；：！？")
+# A clause to a line may make the text this much smaller, not more.
+_CLAUSE_WORTH = 0.72
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +187,25 @@ def _may_break(before: Cluster, after: Cluster) -> bool:
 
 
 def _words(pieces: Sequence[Cluster]) -> list[list[Cluster]]:
-    """Runs that stay together; spaces and newlines stand alone."""
+    """Runs that stay together; spaces and newlines stand alone, but for the one in "30 天"."""
     words: list[list[Cluster]] = []
-    for piece in pieces:
+    for at, piece in enumerate(pieces):
         last = words[-1][-1] if words else None
-        alone = piece.text.isspace() or last is None or last.text.isspace()
-        if last is None or alone or _may_break(last, piece):
+        if last is None or (
+            not (_is_glued(pieces, at) or _is_glued(pieces, at - 1))
+            and (piece.text.isspace() or last.text.isspace() or _may_break(last, piece))
+        ):
             words.append([piece])
         else:
             words[-1].append(piece)
     return words
+
+
+def _is_glued(pieces: Sequence[Cluster], at: int) -> bool:
+    """Whether the piece is the space between a number and its unit."""
+    if not 0 < at < len(pieces) - 1 or not pieces[at].is_space:
+        return False
+    return pieces[at - 1].text.isdigit() and pieces[at + 1].text in _UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,29 +279,60 @@ class Limits:
 def fitted(pieces: Sequence[Cluster], measure: Measure, limits: Limits) -> Fitted:
     """The largest size from ``size`` down to ``min_size`` at which all of it fits, else cut at the smallest.
 
-    Several lines are balanced: as narrow as the same number of lines allows, so no lone last word.
+    Several lines are balanced: as narrow as the same number of lines allows, so no lone last word. Chinese
+    clauses get a line each where that costs little size: readers expect the break at the comma.
     """
 
     def spaced(piece: Cluster) -> float:
         return measure(piece) + limits.tracking
 
+    plain = _fitted(pieces, spaced, limits)
+    if len(plain.lines) < 2 or plain.cut:
+        return plain
+    clauses = _clauses(pieces)
+    if len(clauses) == len(pieces):
+        return plain
+    by_clause = _fitted(clauses, spaced, limits)
+    worth = not by_clause.cut and by_clause.size >= plain.size * _CLAUSE_WORTH
+    return by_clause if worth and len(by_clause.lines) == clauses.count(NEWLINE) + 1 else plain
+
+
+def _clauses(pieces: Sequence[Cluster]) -> list[Cluster]:
+    """The same pieces with a newline after every Chinese comma or stop inside the text."""
+    broken: list[Cluster] = []
+    for at, piece in enumerate(pieces):
+        broken.append(piece)
+        if piece.text in _CLAUSE_ENDS and at < len(pieces) - 1 and pieces[at + 1].text not in _CLAUSE_ENDS:
+            broken.append(NEWLINE)
+    return broken
+
+
+def _fitted(pieces: Sequence[Cluster], measure: Measure, limits: Limits) -> Fitted:
     size = limits.size
     while True:
         width = limits.width / size
         rows = max(1, min(limits.max_lines, int(limits.height / (size * limits.line_height) + 0.01)))
-        attempt = wrapped(pieces, spaced, width)
+        attempt = wrapped(pieces, measure, width)
         if len(attempt.lines) <= rows and (not attempt.torn or size <= limits.min_size):
-            return Fitted(size, _balanced(pieces, spaced, width, attempt), cut=False)
+            return Fitted(size, _balanced(pieces, measure, width, attempt), cut=False)
         if size <= limits.min_size:
-            return Fitted(size, _cut(attempt.lines, spaced, width, rows), cut=True)
+            return Fitted(size, _cut(pieces, attempt.lines, measure, width, rows), cut=True)
         size = max(limits.min_size, min(size - 1, int(size * 0.95)))
 
 
 def _cut(
-    lines: tuple[tuple[Cluster, ...], ...], measure: Measure, width: float, rows: int
+    pieces: Sequence[Cluster],
+    lines: tuple[tuple[Cluster, ...], ...],
+    measure: Measure,
+    width: float,
+    rows: int,
 ) -> tuple[tuple[Cluster, ...], ...]:
+    """The first ``rows`` lines, the last of them holding what fits of all the rest."""
     kept = lines[: rows - 1]
-    rest = [piece for line in lines[rows - 1 :] for piece in (*line, Cluster(" "))]
+    drawn = sum(not piece.is_space for line in kept for piece in line)
+    rest = [Cluster(" ") if piece is NEWLINE else piece for piece in pieces]
+    while drawn and rest:
+        drawn -= not rest.pop(0).is_space
     return (*kept, tuple(clipped(_trimmed(rest), measure, width)))
 
 
