@@ -107,10 +107,6 @@ def _reading_problems(data: bytes, case: Personal) -> list[Problem]:
                 "unreadable_small", "The QR code cannot be scanned when the poster is shown at half size."
             )
         )
-    if len(data) > MAX_BYTES:
-        problems.append(
-            Problem("too_large", "The poster is larger than %(bytes)s bytes.", {"bytes": MAX_BYTES})
-        )
     return problems
 
 
