@@ -92,7 +92,9 @@ class Config(SharedConfig):
         fields.Nested(Tier),
         load_default=list,
         validate=validate.Length(max=10),
-        metadata=option(N_("Reward ladder"), N_("Extra days at certain numbers of invites."), section="reward"),
+        metadata=option(
+            N_("Reward ladder"), N_("Extra days at certain numbers of invites."), section="reward"
+        ),
     )
 
     @validates_schema

@@ -194,7 +194,11 @@ FROM unnest(%(books)s::text[], %(seqs)s::bigint[], %(events)s::text[], %(kinds)s
 
 
 def append(
-    conn: Connected, workspace_id: str, entries: Sequence[Entry], hashes: Sequence[bytes], heads_: Mapping[str, Head]
+    conn: Connected,
+    workspace_id: str,
+    entries: Sequence[Entry],
+    hashes: Sequence[bytes],
+    heads_: Mapping[str, Head],
 ) -> None:
     """Append Entries and move the heads of their books."""
     conn.execute(
@@ -241,7 +245,9 @@ FROM entries WHERE book_id = %s AND seq > %s ORDER BY seq
 """
 
 
-def entries_after(conn: Connected, book_id: str, seq: int, *, page: int = 5000) -> Iterator[tuple[Entry, bytes]]:
+def entries_after(
+    conn: Connected, book_id: str, seq: int, *, page: int = 5000
+) -> Iterator[tuple[Entry, bytes]]:
     """Entries of a book with their hashes, in order, streamed."""
     while True:
         rows = conn.execute(_SELECT_ENTRIES + " LIMIT %s", (book_id, seq, page)).fetchall()  # type: ignore[arg-type]

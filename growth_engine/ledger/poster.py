@@ -196,7 +196,9 @@ class Poster:
         now = self._clock.now()
         batch_rules: BatchRules
         with conn.pipeline(), conn.transaction():
-            journal.begin(conn, workspace_id, sorted({event.book_id for event in events}), self._lock_timeout_ms)
+            journal.begin(
+                conn, workspace_id, sorted({event.book_id for event in events}), self._lock_timeout_ms
+            )
             posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
             posting.store()
             batch_rules = self._rules(conn, workspace_id, now)
@@ -326,7 +328,13 @@ class _Posting:
         self._entries.append(entry)
         self._hashes.append(head.hash)
         self.receipts[name] = Posted(
-            entry.event_id, entry.book_id, entry.seq, entry.accepted, tuple(draft.reasons), draft.result, draft.answer
+            entry.event_id,
+            entry.book_id,
+            entry.seq,
+            entry.accepted,
+            tuple(draft.reasons),
+            draft.result,
+            draft.answer,
         )
 
     def write(self) -> None:

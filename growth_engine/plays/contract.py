@@ -227,7 +227,8 @@ class SharedConfig(Schema):
         load_default=60,
         validate=validate.Range(min=1, max=1_000_000),
         metadata=option(
-            N_("Most counting registrations from one network address within ten minutes"), section="protection"
+            N_("Most counting registrations from one network address within ten minutes"),
+            section="protection",
         ),
     )
     same_device = fields.Boolean(
@@ -256,9 +257,7 @@ class Play(Protocol):
         """Limited items of a config and how many there are of each."""
         ...
 
-    def decide(
-        self, event: PlayEvent, state: State, config: Mapping[str, Any], given: Given
-    ) -> Decision: ...
+    def decide(self, event: PlayEvent, state: State, config: Mapping[str, Any], given: Given) -> Decision: ...
 
     def page(self, state: State, config: Mapping[str, Any], viewer: Viewer) -> Page: ...
 

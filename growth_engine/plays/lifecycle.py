@@ -26,13 +26,17 @@ class WrongState(Conflict):
     message = N_("This cannot be done while the campaign is %(state)s.")
 
 
-def after(state: str, action: str, *, starts_at: datetime | None, ends_at: datetime | None, now: datetime) -> State:
+def after(
+    state: str, action: str, *, starts_at: datetime | None, ends_at: datetime | None, now: datetime
+) -> State:
     """The state after ``publish``, ``pause``, ``resume`` or ``end``; ``WrongState`` when it cannot be."""
     if action == "publish":
         if state == "ended":
             raise WrongState(params={"state": state})
         if ends_at is not None and ends_at <= now:
-            raise Conflict(N_("The end of the campaign lies in the past. Choose a later end."), code="end_in_past")
+            raise Conflict(
+                N_("The end of the campaign lies in the past. Choose a later end."), code="end_in_past"
+            )
         if state == "paused":
             return "paused"
         return "scheduled" if starts_at is not None and starts_at > now else "live"

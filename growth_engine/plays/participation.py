@@ -63,7 +63,9 @@ class CannotJoin(Conflict):
     message = N_("This campaign takes nobody right now.")
 
 
-def join(parts: Parts, workspace_id: str, campaign_id: str, ask: JoinAsk, *, source: str, key: str) -> JoinOutcome:
+def join(
+    parts: Parts, workspace_id: str, campaign_id: str, ask: JoinAsk, *, source: str, key: str
+) -> JoinOutcome:
     """Register somebody in a published campaign of this workspace; the caller has checked that it is one.
 
     (source, key) names the request: the same again gives the same answer.
@@ -154,7 +156,9 @@ def leave(parts: Parts, workspace_id: str, contact_id: str, *, source: str, key:
     return _submit(parts, workspace_id, "leave", facts, source, key)
 
 
-def block(parts: Parts, workspace_id: str, contact_id: str, *, key: str, reason: str = "by_hand") -> list[Posted]:
+def block(
+    parts: Parts, workspace_id: str, contact_id: str, *, key: str, reason: str = "by_hand"
+) -> list[Posted]:
     """Void a contact's part in every campaign: off the leaderboard, the helps they gave stop counting."""
     return _everywhere(parts, workspace_id, "block", contact_id, key, {"reason": reason})
 
@@ -191,7 +195,15 @@ def _submit(
 ) -> list[Posted]:
     now = parts.clock.now()
     events = [
-        Event(workspace_id, campaign_id, kind, source, f"{kind}:{key}:{campaign_id}:{one['contact_id']}", now, one)
+        Event(
+            workspace_id,
+            campaign_id,
+            kind,
+            source,
+            f"{kind}:{key}:{campaign_id}:{one['contact_id']}",
+            now,
+            one,
+        )
         for campaign_id, one in facts
     ]
     return [receipt for receipt in parts.ledger.submit_many(events) if isinstance(receipt, Posted)]
@@ -200,7 +212,13 @@ def _submit(
 def mark(parts: Parts, workspace_id: str, campaign_id: str, step: str, key: str) -> None:
     """Count a step of the funnel once per key, without waiting for it."""
     event = Event(
-        workspace_id, campaign_id, "mark", "funnel", f"{campaign_id}:{step}:{key}", parts.clock.now(), {"step": step}
+        workspace_id,
+        campaign_id,
+        "mark",
+        "funnel",
+        f"{campaign_id}:{step}:{key}",
+        parts.clock.now(),
+        {"step": step},
     )
     parts.ledger.enqueue([event])
 
@@ -208,5 +226,3 @@ def mark(parts: Parts, workspace_id: str, campaign_id: str, step: str, key: str)
 def reason_text(reason: Reason) -> tuple[str, Mapping[str, Any]]:
     """Message id and parameters of a reason."""
     return REASONS[reason.code], reason.params
-
-

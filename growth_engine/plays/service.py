@@ -62,7 +62,12 @@ def create_campaign(
         created_at=now,
         updated_at=now,
     )
-    changes: dict[str, Any] = {"config": config, "content": content, "starts_at": starts_at, "ends_at": ends_at}
+    changes: dict[str, Any] = {
+        "config": config,
+        "content": content,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
     _change(campaign, {**changes, "title": title, "locale": locale})
     campaign.plan_id = plan_id or membership.default_plan(ctx)
     campaign.poster_template_id = poster_template_id or posters.default_template(ctx)

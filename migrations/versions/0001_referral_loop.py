@@ -471,8 +471,9 @@ CREATE FUNCTION ge_due_work() RETURNS TABLE (job text, workspace_id text)
     UNION ALL SELECT DISTINCT 'membership.notice', m.workspace_id FROM public.memberships m
       WHERE m.state = 'active' AND m.ends_on <= (now() + interval '32 days')::date
     UNION ALL SELECT DISTINCT 'campaigns.advance', c.workspace_id FROM public.campaigns c
-      WHERE (c.state = 'scheduled' AND c.starts_at <= now())
-         OR (c.state IN ('scheduled', 'live', 'paused') AND c.ends_at <= now())
+      JOIN public.campaign_versions v ON v.campaign_id = c.id AND v.version = c.rule_version
+      WHERE (c.state = 'scheduled' AND coalesce(v.starts_at, now()) <= now())
+         OR (c.state IN ('scheduled', 'live', 'paused') AND v.ends_at <= now())
     UNION ALL SELECT DISTINCT 'ledger.mirror', b.workspace_id FROM public.books b
       WHERE b.kind = 'campaign'
   $$;

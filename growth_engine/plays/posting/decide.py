@@ -148,7 +148,9 @@ class Decider:
         inviter: Member | None,
         seen: bool,
     ) -> None:
-        refusal = self._help_refusal(campaign, event, inviter, seen) if event.facts.get("invite_token") else None
+        refusal = (
+            self._help_refusal(campaign, event, inviter, seen) if event.facts.get("invite_token") else None
+        )
         member = self._new_member(campaign, event, contact, inviter)
         draft.member = member.number
         draft.ops.append(["m", member.number, member.inviter_number, member.cohort.isoformat()])

@@ -259,9 +259,7 @@ class Loader:
             facts.add_edge(Edge(campaign_id, invitee, inviter, state, reason, seq))
         inviters = {(edge[0], edge[2]) for edge in edges}
         parents = {(c, facts.members[c, n].inviter_number) for c, n in concerned}
-        needed = sorted(
-            pair for pair in inviters | parents if pair[1] and pair not in facts.members
-        )
+        needed = sorted(pair for pair in inviters | parents if pair[1] and pair not in facts.members)
         by_number = self._conn.execute(_BY_NUMBER, _columns(needed)) if needed else None
         scopes = sorted({self._help_scope(c, n) for c, n in inviters} | set(self._joined_scopes(concerned)))
         states = self._conn.execute(_STATES, _columns(scopes)) if scopes else None

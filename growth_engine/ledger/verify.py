@@ -1,0 +1,144 @@
+"""Proof that a book is whole: sequence, hash chain, tables and mirror, each against the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from growth_engine.context import Parts
+from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.tx import libpq_url
+from growth_engine.ledger import journal, tree
+from growth_engine.ledger.contract import Connected
+from growth_engine.ledger.digest import Digest
+from growth_engine.ledger.fold import Fold
+from growth_engine.ledger.mirror import BookKey
+
+Progress = Callable[[int, int], None]
+"""(Entries done, Entries in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it must be, and where."""
+
+    check: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What one book's verification found; ``clean`` when there is no fault."""
+
+    book_id: str
+    entries: int = 0
+    digest: Digest | None = None
+    """Of the journal's own fold, at its last Entry."""
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not self.faults
+
+    def fault(self, check: str, detail: str) -> None:
+        self.faults.append(Fault(check, detail))
+
+
+@contextmanager
+def snapshot(parts: Parts, workspace_id: str) -> Iterator[Connected]:
+    """A read-only connection that sees one moment of one workspace."""
+    with psycopg.connect(libpq_url(parts.db.url)) as conn:
+        conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        conn.read_only = True
+        conn.execute("SELECT set_config('ge.workspace_id', %s, true)", (workspace_id,))
+        yield conn
+
+
+def verify(
+    parts: Parts, workspace_id: str, book_id: str, progress: Progress = lambda _done, _all: None
+) -> Report:
+    """Check one book while the product goes on working."""
+    report = Report(book_id)
+    with snapshot(parts, workspace_id) as conn:
+        head = journal.heads(conn, [book_id]).get(book_id)
+        if head is None:
+            report.fault("book", "there is no such book")
+            return report
+        fold = _walk(conn, head, report, progress)
+        if fold is None:
+            return report
+        report.digest = fold.digest()
+        _compare("tables", tree.digest(conn, book_id, head.seq), report.digest, report)
+        for number, kept, counted in tree.miscounted(conn, book_id):
+            report.fault(
+                "counts", f"participant {number} keeps {kept} valid invites, its edges say {counted}"
+            )
+        _pending(conn, book_id, report)
+    _mirror(parts, workspace_id, fold, report)
+    return report
+
+
+def _walk(conn: Connected, head: journal.Head, report: Report, progress: Progress) -> Fold | None:
+    """Read the journal once: gapless, chained, and every op possible."""
+    fold, previous = Fold(), journal.GENESIS
+    for entry, hash_ in journal.entries_after(conn, report.book_id, 0):
+        if entry.seq != report.entries + 1:
+            report.fault("sequence", f"entry {report.entries + 1} is missing")
+            return None
+        if entry.chained(previous) != hash_:
+            report.fault("chain", f"entry {entry.seq} does not match its hash")
+            return None
+        try:
+            fold.apply(entry.seq, entry.body.get("ops", ()))
+        except (ValueError, IndexError) as error:
+            report.fault("ops", f"entry {entry.seq}: {error}")
+            return None
+        report.entries, previous = entry.seq, hash_
+        if report.entries % 1000 == 0:
+            progress(report.entries, head.seq)
+    progress(report.entries, head.seq)
+    if (report.entries, previous) != (head.seq, head.hash):
+        report.fault("head", f"the book's head is entry {head.seq}, the journal ends at {report.entries}")
+    return fold
+
+
+def _pending(conn: Connected, book_id: str, report: Report) -> None:
+    rows = conn.execute(
+        "SELECT event_id, error FROM pending_events WHERE book_id = %s AND parked_at IS NOT NULL", (book_id,)
+    )
+    for event_id, error in rows.fetchall():
+        report.fault("parked", f"event {event_id} is accepted but cannot be posted: {error}")
+
+
+def _mirror(parts: Parts, workspace_id: str, fold: Fold, report: Report) -> None:
+    """Compare with the mirror at the mirror's own place: it may have gone on since the snapshot."""
+    book = BookKey(workspace_id, report.book_id)
+    try:
+        found = parts.mirror.digest(book)
+        if found.last_seq < fold.last_seq:
+            report.fault("mirror", f"is behind: entry {found.last_seq} of {fold.last_seq}")
+            return
+    except GrowthError as error:
+        report.fault("mirror", f"{error.code}: {error}")
+        return
+    if found.last_seq > fold.last_seq:
+        with snapshot(parts, workspace_id) as conn:
+            for entry, _ in journal.entries_after(conn, report.book_id, fold.last_seq):
+                if entry.seq > found.last_seq:
+                    break
+                fold.apply(entry.seq, entry.body.get("ops", ()))
+    _compare("mirror", found, fold.digest(), report)
+
+
+def _compare(check: str, found: Digest, wanted: Digest, report: Report) -> None:
+    if found == wanted:
+        return
+    differing = [
+        f"{name} is {getattr(found, name)}, the journal says {getattr(wanted, name)}"
+        for name in Digest.__slots__
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    report.fault(check, "; ".join(differing))
