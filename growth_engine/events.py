@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -36,6 +37,8 @@ class MembershipEnding(DomainEvent):
 @dataclass(frozen=True, slots=True)
 class ContactErased(DomainEvent):
     contact_id: str
+    avatar_keys: Sequence[str] = ()
+    """Pictures in storage that nobody else may need any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ __all__ = [
     "Identity",
     "clean_nickname",
     "erased_hash",
-    "erasure_key",
     "graphemes",
     "is_virtual_number",
     "normalise",
@@ -94,14 +93,9 @@ def without_format(text: str) -> str:
     return "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
-def erasure_key(secret_key: str, salt: str) -> str:
-    """The key erased identities are hashed with: of no use without the settings *and* the database."""
-    return keyed_digest(secret_key, f"erased identities of {salt}")
-
-
-def erased_hash(key: str, identity: Identity) -> str:
-    """What stays of an identity after erasure (docs/decisions/0002-erasure.md); ``key``: ``erasure_key``."""
-    return keyed_digest(key, f"{identity.kind}:{identity.value}")
+def erased_hash(salt: str, identity: Identity) -> str:
+    """What stays of an identity after erasure (docs/decisions/0002-erasure.md); ``salt``: the workspace's."""
+    return keyed_digest(salt, f"{identity.kind}:{identity.value}")
 
 
 def _phone(value: str, region: str) -> str:

@@ -122,7 +122,8 @@ def test_a_workspace_that_moved_west_does_not_go_back_in_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "hours"), [("America/New_York", (5, 4)), ("Europe/Berlin", (23, 22)), ("Asia/Shanghai", (16, 16))]
+    ("zone", "hours"),
+    [("America/New_York", (5, 4)), ("Europe/Berlin", (23, 22)), ("Asia/Shanghai", (16, 16))],
 )
 def test_clock_changes_neither_add_nor_lose_a_day(zone: str, hours: tuple[int, int]) -> None:
     first = today_in(zone, datetime(2026, 3, 7, 12, tzinfo=UTC))
@@ -186,7 +187,9 @@ def histories(draw: st.DrawFn) -> list[Move]:
             moves.append(grant(offset, draw(st.integers(1, 20)), f"g{number}"))
         elif kind == "reverse":
             granted = [m.grant_id for m in moves if m.kind == "grant"] or ["nothing"]
-            moves.append(Move("reverse", day(offset), draw(st.integers(0, 25)), draw(st.sampled_from(granted))))
+            moves.append(
+                Move("reverse", day(offset), draw(st.integers(0, 25)), draw(st.sampled_from(granted)))
+            )
         else:
             moves.append(Move(kind, day(offset)))
     return moves

@@ -1,0 +1,201 @@
+"""Writing memberships in arrays: moves once by key, cached standings, messages; many rows a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from growth_engine.context import Ctx
+from growth_engine.kit.errors import Invalid
+from growth_engine.kit.i18n import N_
+from growth_engine.membership import queries, texts
+from growth_engine.membership.queries import Pair
+from growth_engine.membership.rules import MOST_DAYS, Standing
+
+
+class TooManyDays(Invalid):
+    code = "too_many_days"
+    message = N_("That would be more days than the calendar has.")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMove:
+    """A move to be written; ``key`` makes it happen once."""
+
+    id: str
+    contact_id: str
+    plan_id: str
+    kind: str
+    day: date
+    days: int
+    grant_id: str | None
+    reason: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message to one person; ``key`` makes it be told once."""
+
+    contact_id: str
+    campaign_id: str | None
+    template: str
+    params: Mapping[str, Any]
+    key: str
+
+
+def new_move(
+    ctx: Ctx,
+    pair: Pair,
+    kind: str,
+    day: date,
+    *,
+    days: int = 0,
+    grant_id: str | None = None,
+    reason: str = "",
+    key: str = "",
+) -> NewMove:
+    """A move of today; days given by hand are a grant named after their own move."""
+    move_id = ctx.new_id("mov")
+    grant_id = move_id if kind == "grant" and grant_id is None else grant_id
+    return NewMove(move_id, *pair, kind, day, days, grant_id, reason, key or f"{kind}:{move_id}")
+
+
+def open_rows(ctx: Ctx, pairs: Iterable[Pair]) -> None:
+    """Lock the memberships (rows made where missing), in one order, until the transaction ends.
+
+    Whoever adds a move holds this lock, so the standing cached afterwards knows every move there is.
+    """
+    ordered = sorted(set(pairs))
+    if ordered:
+        scope = {"workspace_id": ctx.workspace_id, "now": ctx.now()}
+        ctx.session.execute(_OPEN, queries.columns(ordered) | scope)
+
+
+def drop_rows(ctx: Ctx, contact_ids: Sequence[str]) -> None:
+    """Forget the cached standings of contacts that were merged."""
+    if contact_ids:
+        ctx.session.execute(_DROP, {"contacts": list(contact_ids)})
+
+
+def append(ctx: Ctx, moves: Sequence[NewMove]) -> set[str]:
+    """Write moves; returns the keys of those that were new."""
+    if not moves:
+        return set()
+    values = {
+        "ids": [m.id for m in moves],
+        "contacts": [m.contact_id for m in moves],
+        "plans": [m.plan_id for m in moves],
+        "kinds": [m.kind for m in moves],
+        "days": [m.days for m in moves],
+        "grants": [m.grant_id for m in moves],
+        "dates": [m.day for m in moves],
+        "reasons": [m.reason for m in moves],
+        "keys": [m.key for m in moves],
+        "workspace_id": ctx.workspace_id,
+        "actor": f"{ctx.actor.kind}:{ctx.actor.id}",
+        "now": ctx.now(),
+    }
+    return set(ctx.session.scalars(_APPEND, values))
+
+
+def refresh(ctx: Ctx, pairs: Sequence[Pair]) -> dict[Pair, Standing]:
+    """Fold memberships anew and cache where they stand.
+
+    Raises ``TooManyDays`` when somebody's days would run off the calendar.
+    """
+    if not pairs:
+        return {}
+    try:
+        found = queries.standings(ctx, pairs, queries.today(ctx))
+    except OverflowError:
+        raise TooManyDays from None
+    if any(standing.days_left > MOST_DAYS for standing in found.values()):
+        raise TooManyDays
+    values = {
+        "states": ["ended" if one.state == "none" else one.state for one in found.values()],
+        "ends": [one.ends_on for one in found.values()],
+        "now": ctx.now(),
+    }
+    ctx.session.execute(_CACHE, queries.columns(list(found)) | values)
+    return found
+
+
+def note_told(ctx: Ctx, ends: Mapping[Pair, date]) -> None:
+    """Remember which last day people were told of, so that they are told once."""
+    if ends:
+        values = {"ends": list(ends.values()), "now": ctx.now()}
+        ctx.session.execute(_NOTE_TOLD, queries.columns(list(ends)) | values)
+
+
+def tell(ctx: Ctx, messages: Sequence[Told]) -> None:
+    """Write messages; those told before are left out."""
+    if not messages:
+        return
+    values = {
+        "ids": [ctx.new_id("msg") for _ in messages],
+        "contacts": [m.contact_id for m in messages],
+        "campaigns": [m.campaign_id for m in messages],
+        "templates": [m.template for m in messages],
+        "params": [orjson.dumps(m.params).decode() for m in messages],
+        "keys": [m.key for m in messages],
+        "workspace_id": ctx.workspace_id,
+        "now": ctx.now(),
+    }
+    ctx.session.execute(_TELL, values)
+
+
+def told_of_grant(
+    pair: Pair, days: int, plan: str, standing: Standing, key: str, campaign_id: str | None
+) -> Told:
+    """The news of days received; while paused there is no last day to name."""
+    params: dict[str, Any] = {"days": days, "plan": plan}
+    if standing.ends_on is None:
+        return Told(pair[0], campaign_id, texts.WAITING, params, key)
+    return Told(pair[0], campaign_id, texts.GRANTED, params | {"ends_on": standing.ends_on.isoformat()}, key)
+
+
+_OPEN = text(
+    "INSERT INTO memberships (workspace_id, contact_id, plan_id, state, updated_at)"
+    " SELECT :workspace_id, o.contact_id, o.plan_id, 'ended', :now"
+    " FROM unnest(CAST(:contacts AS text[]), CAST(:plans AS text[])) AS o (contact_id, plan_id)"
+    ' ORDER BY o.contact_id COLLATE "C", o.plan_id COLLATE "C"'
+    " ON CONFLICT (contact_id, plan_id) DO UPDATE SET updated_at = excluded.updated_at"
+)
+_DROP = text("DELETE FROM memberships WHERE contact_id = ANY(:contacts)")
+_APPEND = text(
+    "INSERT INTO membership_moves (id, workspace_id, contact_id, plan_id, kind, days, grant_id, day, reason,"
+    "  key, actor, at)"
+    " SELECT n.id, :workspace_id, n.contact_id, n.plan_id, n.kind, n.days, n.grant_id, n.day, n.reason,"
+    "  n.key, :actor, :now"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:plans AS text[]),"
+    "  CAST(:kinds AS text[]), CAST(:days AS integer[]), CAST(:grants AS text[]), CAST(:dates AS date[]),"
+    "  CAST(:reasons AS text[]), CAST(:keys AS text[]))"
+    "  AS n (id, contact_id, plan_id, kind, days, grant_id, day, reason, key)"
+    " ON CONFLICT (workspace_id, key) DO NOTHING RETURNING key"
+)
+_CACHE = text(
+    "UPDATE memberships m SET state = n.state, ends_on = n.ends_on, updated_at = :now"
+    " FROM unnest(CAST(:contacts AS text[]), CAST(:plans AS text[]), CAST(:states AS text[]),"
+    "  CAST(:ends AS date[])) AS n (contact_id, plan_id, state, ends_on)"
+    " WHERE m.contact_id = n.contact_id AND m.plan_id = n.plan_id"
+)
+_NOTE_TOLD = text(
+    "UPDATE memberships m SET noticed_for = n.ends_on, updated_at = :now"
+    " FROM unnest(CAST(:contacts AS text[]), CAST(:plans AS text[]), CAST(:ends AS date[]))"
+    "  AS n (contact_id, plan_id, ends_on)"
+    " WHERE m.contact_id = n.contact_id AND m.plan_id = n.plan_id"
+)
+_TELL = text(
+    "INSERT INTO messages (id, workspace_id, contact_id, campaign_id, template, params, key, created_at)"
+    " SELECT n.id, :workspace_id, n.contact_id, n.campaign_id, n.template, n.params, n.key, :now"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:campaigns AS text[]),"
+    "  CAST(:templates AS text[]), CAST(:params AS jsonb[]), CAST(:keys AS text[]))"
+    "  AS n (id, contact_id, campaign_id, template, params, key)"
+    " ON CONFLICT (workspace_id, key) DO NOTHING"
+)

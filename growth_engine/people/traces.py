@@ -1,0 +1,134 @@
+"""Where a person leaves traces, by table name: for merging, export and erasure.
+
+The slices above own most of these tables and may not be imported from here; a test holds this list against
+the database, so that a new table that names contacts cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import TextClause, text
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One table. ``export`` answers JSON rows for ``:family`` (contact ids); ``merge`` re-points rows of
+    ``:merged`` to ``:kept``; ``erase`` empties what is personal of ``:family``. ``None``: nothing to do."""
+
+    table: str
+    export: TextClause | None = None
+    merge: TextClause | None = None
+    erase: TextClause | None = None
+
+
+def _of_family(table: str, order: str, column: str = "contact_id") -> TextClause:
+    return text(
+        f"SELECT to_jsonb(t) - 'workspace_id' AS row FROM {table} t"  # noqa: S608 - names of this file
+        f" WHERE t.{column} = ANY(:family) ORDER BY {order}"
+    )
+
+
+#: Entries about the person; of an Event only the facts about themselves, not those about a friend.
+_ENTRIES = text(
+    "SELECT to_jsonb(n) - 'workspace_id' - 'hash'"
+    "  || jsonb_build_object('as', mine.role, 'event_kind', e.kind, 'occurred_at', e.occurred_at,"
+    "     'facts', CASE mine.role WHEN 'member' THEN e.facts END) AS row"
+    " FROM (SELECT m.book_id, m.seq, 'member' AS role FROM participants p"
+    "         JOIN entries m ON m.book_id = p.campaign_id AND m.member = p.number"
+    "        WHERE p.contact_id = ANY(:family)"
+    "       UNION ALL"
+    "       SELECT o.book_id, o.seq, 'other' FROM participants p"
+    "         JOIN entries o ON o.book_id = p.campaign_id AND o.other = p.number"
+    "        WHERE p.contact_id = ANY(:family)) mine"
+    " JOIN entries n ON n.book_id = mine.book_id AND n.seq = mine.seq"
+    " JOIN events e ON e.id = n.event_id"
+    " ORDER BY n.book_id, n.seq, mine.role"
+)
+_EDGES = text(
+    "SELECT to_jsonb(e) - 'workspace_id' AS row FROM participants p"
+    " JOIN invite_edges e ON e.campaign_id = p.campaign_id"
+    "  AND (e.invitee_number = p.number OR e.inviter_number = p.number)"
+    " WHERE p.contact_id = ANY(:family) ORDER BY e.campaign_id, e.seq, e.invitee_number"
+)
+#: Events accepted and not posted yet: about a contact, or carrying one of ``:persons`` (jsonb, as in
+#: ``ledger.contract.Event.payload``) with them.
+_PENDING = (
+    "(p.payload->'facts'->>'contact_id' = ANY(:family)"
+    " OR EXISTS (SELECT FROM unnest(CAST(:persons AS jsonb[])) who WHERE p.payload @> who))"
+)
+
+#: A participation moves along unless the kept contact takes part in that campaign already; its posters
+#: move with it.
+_MERGE_PARTICIPANTS = text(
+    "WITH moved AS ("
+    "  UPDATE participants p SET contact_id = :kept WHERE p.contact_id = :merged AND NOT EXISTS ("
+    "    SELECT FROM participants k WHERE k.campaign_id = p.campaign_id AND k.contact_id = :kept)"
+    "  RETURNING p.id)"
+    " UPDATE posters SET contact_id = :kept WHERE participant_id IN (SELECT id FROM moved)"
+)
+
+TRACES: Final = (
+    # The first three are this slice's own: merged and erased in words (merging.py, erasure.py).
+    Trace("contacts", export=_of_family("contacts", "t.id", "id")),
+    Trace("contact_identities", export=_of_family("contact_identities", "t.created_at, t.kind, t.value")),
+    Trace("consents", export=_of_family("consents", "t.at, t.id")),
+    Trace(
+        "participants",
+        export=_of_family("participants", "t.joined_at, t.id"),
+        merge=_MERGE_PARTICIPANTS,
+        erase=text(
+            "UPDATE participants SET device = NULL, address = NULL WHERE contact_id = ANY(:family)"
+            " AND (device IS NOT NULL OR address IS NOT NULL)"
+        ),
+    ),
+    Trace("invite_edges", export=_EDGES),
+    Trace("entries", export=_ENTRIES),
+    Trace(
+        "pending_events",
+        export=text(
+            "SELECT to_jsonb(p) - 'workspace_id' AS row FROM pending_events p WHERE " + _PENDING
+        ),
+        # The Event was accepted and stays; without the person it cannot be decided, so it is shown as parked.
+        erase=text(
+            "UPDATE pending_events p SET payload = payload - 'person', parked_at = coalesce(parked_at, :now),"
+            " error = 'The person was erased before this was posted.'"
+            " WHERE jsonb_typeof(payload->'person') = 'object' AND " + _PENDING
+        ),
+    ),
+    Trace(
+        "grants",
+        export=_of_family("grants", "t.created_at, t.id"),
+        merge=text("UPDATE grants SET contact_id = :kept WHERE contact_id = :merged"),
+        erase=text(
+            "UPDATE grants SET state = 'reversed', error = 'The person was erased before this was granted.'"
+            " WHERE contact_id = ANY(:family) AND state IN ('pending', 'stuck')"
+        ),
+    ),
+    # Journal: never re-pointed; membership folds the moves of the whole family.
+    Trace("membership_moves", export=_of_family("membership_moves", "t.at, t.id")),
+    # A cache; membership recomputes it when it hears of the merge.
+    Trace(
+        "memberships",
+        export=_of_family("memberships", "t.plan_id, t.contact_id"),
+        erase=text("DELETE FROM memberships WHERE contact_id = ANY(:family)"),
+    ),
+    Trace(
+        "messages",
+        export=_of_family("messages", "t.id"),
+        merge=text("UPDATE messages SET contact_id = :kept WHERE contact_id = :merged"),
+        erase=text("DELETE FROM messages WHERE contact_id = ANY(:family)"),
+    ),
+    # Moved with their participation; pictures and rows are forgotten by the posters slice (ContactErased).
+    Trace("posters", export=_of_family("posters", "t.created_at, t.id")),
+    # Stored answers of the API may quote a nickname or a phone number beside the ``:ids`` they are about.
+    Trace(
+        "idempotency_keys",
+        erase=text(
+            "UPDATE idempotency_keys k SET status = 410, body = CAST(:gone AS jsonb) WHERE EXISTS ("
+            " SELECT FROM unnest(CAST(:ids AS text[])) one WHERE position(one IN k.body::text) > 0)"
+        ),
+    ),
+)
+"""In the order things are merged and erased."""
