@@ -391,6 +391,7 @@ CREATE TABLE posters (
   next_at timestamptz NOT NULL,
   error text,
   created_at timestamptz NOT NULL,
+  asked_at timestamptz NOT NULL,
   ready_at timestamptz,
   CONSTRAINT uq_posters_participant_id_inputs_hash UNIQUE (participant_id, inputs_hash)
 );
