@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError
-from sqlalchemy import func, text, update
+from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from growth_engine.context import Ctx, Parts
+from growth_engine.context import Ctx
 from growth_engine.kit.errors import Conflict, Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.journal import GENESIS
@@ -69,7 +69,7 @@ def create_campaign(
         "ends_at": ends_at,
     }
     _change(campaign, {**changes, "title": title, "locale": locale})
-    campaign.plan_id = plan_id or membership.default_plan(ctx)
+    campaign.plan_id = plan_id or membership.ensure_default_plan(ctx, locale=locale)
     campaign.poster_template_id = poster_template_id or posters.default_template(ctx)
     ctx.session.add(campaign)
     ctx.session.flush()
@@ -240,30 +240,3 @@ def discard(ctx: Ctx, campaign_id: str) -> None:
         raise Conflict(N_("Only a draft that was never published can be deleted."), code="published_before")
     ctx.session.delete(campaign)
     ctx.session.flush()
-
-
-def advance(parts: Parts, workspace_id: str) -> int:
-    """Start and end campaigns whose time has come; how many changed."""
-    changed = 0
-    with parts.open(workspace_id) as ctx:
-        now = ctx.now()
-        page, _ = queries.campaigns_page(ctx, states=("scheduled", "live", "paused"), limit=100)
-        for campaign in page:
-            # The published version's dates rule; the draft may already hold others.
-            published = queries.version(ctx, campaign.id, campaign.rule_version)
-            assert published is not None, "a campaign in these states was published"
-            state = lifecycle.advanced(
-                campaign.state, starts_at=published.starts_at, ends_at=published.ends_at, now=now
-            )
-            if state == campaign.state:
-                continue
-            values: dict[str, Any] = {"state": state, "updated_at": now}
-            if state == "ended":
-                values["ended_at"] = now
-            ctx.session.execute(
-                update(Campaign)
-                .where(Campaign.id == campaign.id, Campaign.state == campaign.state)
-                .values(**values)
-            )
-            changed += 1
-    return changed
