@@ -96,5 +96,6 @@ def note_failure(ctx: Ctx, grant: DueGrant, error: Exception) -> None:
 _GRANTED = text("UPDATE grants SET state = 'granted', granted_at = :now, error = NULL WHERE id = ANY(:ids)")
 _CANCELLED = text("UPDATE grants SET state = 'reversed', error = :error WHERE id = ANY(:ids)")
 _FAILED = text(
-    "UPDATE grants SET state = :state, attempts = :attempts, next_at = :next_at, error = :error WHERE id = :id"
+    "UPDATE grants SET state = :state, attempts = :attempts, next_at = :next_at, error = :error"
+    " WHERE id = :id"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Text
+from sqlalchemy import BigInteger, Identity, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from growth_engine.kit.db import Base, Count, Id, Moment, PrimaryId
@@ -63,6 +63,8 @@ class MembershipMove(Base):
     __tablename__ = "membership_moves"
 
     id: Mapped[PrimaryId]
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """The order in which things happened; ids of the same millisecond have none."""
     workspace_id: Mapped[Id]
     contact_id: Mapped[Id]
     """Whose, at the time; after a merge read through the family of contacts."""

@@ -87,7 +87,7 @@ def moves_of(ctx: Ctx, family: Sequence[str]) -> dict[str, list[MembershipMove]]
     rows = ctx.session.scalars(
         select(MembershipMove)
         .where(MembershipMove.contact_id.in_(family))
-        .order_by(MembershipMove.at, MembershipMove.id)
+        .order_by(MembershipMove.number)
     )
     by_plan: dict[str, list[MembershipMove]] = defaultdict(list)
     for row in rows:
@@ -111,7 +111,7 @@ _MOVES = text(
     "   UNION ALL SELECT c.id FROM contacts c WHERE c.merged_into = asked.contact_id OFFSET 0) family"
     " CROSS JOIN LATERAL (SELECT * FROM membership_moves"
     "   WHERE contact_id = family.id AND plan_id = asked.plan_id OFFSET 0) m"
-    " ORDER BY asked.contact_id, asked.plan_id, m.at, m.id"
+    " ORDER BY asked.contact_id, asked.plan_id, m.number"
 )
 
 
@@ -183,9 +183,7 @@ def _standing(
 def history_of(ctx: Ctx, contact_id: str) -> list[dict[str, Any]]:
     """Everything that happened to a person's memberships, newest first: kind, days, day, reason, actor, at."""
     moves = moves_of(ctx, people.contact_family(ctx, contact_id))
-    rows = sorted(
-        (row for found in moves.values() for row in found), key=lambda row: (row.at, row.id), reverse=True
-    )
+    rows = sorted((row for found in moves.values() for row in found), key=lambda row: -row.number)
     return [
         {
             "id": row.id,

@@ -138,10 +138,13 @@ def identities_of(ctx: Ctx, contact_ids: Sequence[str]) -> Mapping[str, list[Con
 
 
 def consents_of(ctx: Ctx, contact_id: str) -> list[Consent]:
-    """Everything the person ever agreed to or withdrew, merged contacts included, oldest first."""
+    """Everything the person ever agreed to or withdrew, merged contacts included, oldest first.
+
+    Said at the very same moment, a withdrawal comes last: in doubt it is a no.
+    """
     family = contact_family(ctx, contact_id)
-    rows = select(Consent).where(Consent.contact_id.in_(family)).order_by(Consent.at, Consent.id)
-    return list(ctx.session.scalars(rows))
+    rows = select(Consent).where(Consent.contact_id.in_(family))
+    return list(ctx.session.scalars(rows.order_by(Consent.at, Consent.granted.desc(), Consent.id)))
 
 
 def has_consented(ctx: Ctx, contact_id: str, purpose: str) -> bool:

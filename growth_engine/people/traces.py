@@ -107,7 +107,7 @@ TRACES: Final = (
         ),
     ),
     # Journal: never re-pointed; membership folds the moves of the whole family.
-    Trace("membership_moves", export=_of_family("membership_moves", "t.at, t.id")),
+    Trace("membership_moves", export=_of_family("membership_moves", "t.number")),
     # A cache; membership recomputes it when it hears of the merge.
     Trace(
         "memberships",

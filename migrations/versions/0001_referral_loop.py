@@ -331,6 +331,7 @@ CREATE INDEX ix_grants_campaign_id_member ON grants (campaign_id, member);
 
 CREATE TABLE membership_moves (
   id {ID} PRIMARY KEY,
+  number bigint GENERATED ALWAYS AS IDENTITY,
   workspace_id {ID} NOT NULL,
   contact_id {ID} NOT NULL REFERENCES contacts (id),
   plan_id {ID} NOT NULL REFERENCES membership_plans (id),
@@ -345,7 +346,7 @@ CREATE TABLE membership_moves (
   at timestamptz NOT NULL,
   CONSTRAINT uq_membership_moves_workspace_id_key UNIQUE (workspace_id, key)
 );
-CREATE INDEX ix_membership_moves_contact_id ON membership_moves (contact_id, plan_id, id);
+CREATE INDEX ix_membership_moves_contact_id ON membership_moves (contact_id, plan_id, number);
 
 CREATE TABLE memberships (
   workspace_id {ID} NOT NULL,
