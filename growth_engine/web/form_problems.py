@@ -1,0 +1,69 @@
+"""Marshmallow's validation messages in the reader's words: its English templates mapped to message ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from growth_engine.kit.i18n import N_, translate
+
+#: Templates of marshmallow 4 (``fields.py``, ``validate.py``) with values in them.
+_TEMPLATES = [
+    (
+        r"Must be greater than or equal to (?P<least>\S+) and less than or equal to (?P<most>\S+)\.",
+        N_("Must be between %(least)s and %(most)s."),
+    ),
+    (r"Must be greater than or equal to (?P<least>\S+)\.", N_("Must be at least %(least)s.")),
+    (r"Must be less than or equal to (?P<most>\S+)\.", N_("Must be at most %(most)s.")),
+    (r"Must be greater than (?P<least>\S+)\.", N_("Must be more than %(least)s.")),
+    (r"Must be less than (?P<most>\S+)\.", N_("Must be less than %(most)s.")),
+    (
+        r"Length must be between (?P<least>\d+) and (?P<most>\d+)\.",
+        N_("Between %(least)s and %(most)s characters or rows."),
+    ),
+    (r"Shorter than minimum length (?P<least>\d+)\.", N_("At least %(least)s characters or rows.")),
+    (r"Longer than maximum length (?P<most>\d+)\.", N_("At most %(most)s characters or rows.")),
+    (r"Length must be (?P<just>\d+)\.", N_("Exactly %(just)s characters or rows.")),
+    (r"Must be one of: .*", N_("Choose one from the list.")),
+    (r"One or more of the choices you made was not in: .*", N_("Choose from the list.")),
+]
+_PLAIN = {
+    "Missing data for required field.": N_("This is needed."),
+    "Field may not be null.": N_("This is needed."),
+    "Invalid value.": N_("This is not valid."),
+    "Unknown field.": N_("This field is not known."),
+    "Not a valid string.": N_("This is not text."),
+    "Not a valid integer.": N_("This is not a whole number."),
+    "Not a valid number.": N_("This is not a number."),
+    "Number too large.": N_("This number is too large."),
+    "Not a valid boolean.": N_("This is neither yes nor no."),
+    "Not a valid datetime.": N_("This is not a date with a time."),
+    "Not a valid date.": N_("This is not a date."),
+    "Not a valid email address.": N_("This is not an email address."),
+    "Not a valid URL.": N_("This is not a web address."),
+    "Not a valid list.": N_("This is not a list."),
+    "String does not match expected pattern.": N_("This does not have the right form."),
+}
+_COMPILED = [(re.compile(pattern), message) for pattern, message in _TEMPLATES]
+
+
+def in_words(problem: Any) -> list[str]:
+    """One field's problems (a text, a list, or a nested mapping) as translated sentences."""
+    if not problem:
+        return []
+    if isinstance(problem, str):
+        return [_sentence(problem)]
+    if isinstance(problem, Mapping):
+        return [text for inner in problem.values() for text in in_words(inner)]
+    return [text for inner in problem for text in in_words(inner)]
+
+
+def _sentence(message: str) -> str:
+    if message in _PLAIN:
+        return translate(_PLAIN[message])
+    for pattern, words in _COMPILED:
+        match = pattern.fullmatch(message)
+        if match:
+            return translate(words, match.groupdict())
+    return translate(message)

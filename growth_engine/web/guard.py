@@ -1,0 +1,182 @@
+"""What happens around every request: id, broken text refused, who it is, language, CSRF, headers, log."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+import structlog
+from flask import Flask, Response, g, request
+
+from growth_engine.kit import web
+from growth_engine.kit.i18n import N_
+
+log = structlog.get_logger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_YEAR_SECONDS = 365 * 24 * 3600
+
+#: No inline script or style anywhere; ``blob:`` and ``data:`` pictures are posters and the icons inside
+#: Tabler's and WeUI's style sheets. Our own pages may frame each other: the phone preview in the editor.
+POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-src 'self'",
+        "frame-ancestors 'self'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+#: Endpoints that need neither session nor language: files and the health check.
+_PLAIN_ENDPOINTS = frozenset({"assets.file", "health.healthz", "health.metrics"})
+
+
+class BrokenText(web.BadRequest):
+    code = "broken_text"
+    message = N_("The request contains characters that are not valid text.")
+
+
+def protect(app: Flask, identify: Callable[[], None]) -> None:
+    """Install the hooks; ``identify`` finds the signed-in member of staff from the session cookie."""
+
+    def before() -> None:
+        _begin()
+        if request.endpoint in _PLAIN_ENDPOINTS:
+            refuse_broken_address()
+            return
+        web.choose_locale()
+        refuse_broken_address()
+        identify()
+        if web.signed_in():
+            web.choose_locale()
+        refuse_broken_body()
+        web.check_csrf()
+
+    app.before_request(before)
+    app.after_request(_finish)
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else web.parts().ids.new("req")
+    g.started = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    web.speak(web.parts().settings.default_locale)
+
+
+def _finish(response: Response) -> Response:
+    web.keep_visitor(response)
+    web.keep_language(response)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if web.parts().settings.secure_cookies:
+        response.headers.setdefault(
+            "Strict-Transport-Security", f"max-age={_YEAR_SECONDS}; includeSubDomains"
+        )
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if "Cache-Control" not in response.headers:
+        # Pages carry the visitor's CSRF token; those of staff must not outlive the sign-out.
+        response.headers["Cache-Control"] = "no-store" if web.signed_in() else "private, no-cache"
+    response.headers.add("Vary", "Cookie, Accept-Language")
+    _log(response)
+    return response
+
+
+def _log(response: Response) -> None:
+    """One line a request, by route and not by address: addresses hold tokens and ids of people."""
+    if request.endpoint in _PLAIN_ENDPOINTS and response.status_code < 400:
+        return
+    log.info(
+        "http",
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else "-",
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
+    )
+
+
+# -- text that is none -------------------------------------------------------------------------------
+
+
+def refuse_broken_address() -> None:
+    """Refuse NUL characters and invalid UTF-8 in the path or query: PostgreSQL could not store them."""
+    _strict(request.environ.get("PATH_INFO", "").encode("latin-1", "replace"))
+    _strict(unquote_to_bytes(request.environ.get("QUERY_STRING", "").encode("latin-1", "replace")))
+
+
+def refuse_broken_body() -> None:
+    """The same for the fields of a form and the strings of a JSON body."""
+    kind = request.mimetype
+    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        for name, value in request.form.items(multi=True):
+            _strict_text(name)
+            _strict_text(value)
+        for name, file in request.files.items(multi=True):
+            _strict_text(name)
+            _strict_text(file.filename or "")
+    elif kind == "application/json" or kind.endswith("+json"):
+        _refuse_broken_json(request.get_data())
+
+
+def _refuse_broken_json(body: bytes) -> None:
+    """NUL and lone surrogates come escaped; a body that is no JSON at all is refused by whoever reads it."""
+    surrogates = b"\\ud" in body or b"\\uD" in body
+    if not surrogates and b"\\u0000" not in body:
+        return
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if surrogates:  # orjson refuses a lone one, the standard library's reader would let it through
+            raise BrokenText from None
+        return
+    for text in _strings(document):
+        if "\0" in text:
+            raise BrokenText
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _strict(raw: bytes) -> None:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise BrokenText from None
+    if "\0" in text:
+        raise BrokenText
+
+
+def _strict_text(text: str) -> None:
+    # Werkzeug has replaced invalid UTF-8 by U+FFFD already; typed by hand it is broken text all the same.
+    if "\0" in text or "\ufffd" in text:
+        raise BrokenText

@@ -1,0 +1,1 @@
+"""Screens of the phone pages: one file and one template each, found by file name."""

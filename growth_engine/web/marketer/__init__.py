@@ -1,0 +1,1 @@
+"""Screens of the marketer console: one file and one template each, found by file name."""
