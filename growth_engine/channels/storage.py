@@ -15,6 +15,7 @@ from obstore.exceptions import NotFoundError as Missing
 from obstore.store import LocalStore, S3Store
 
 from growth_engine.kit.errors import Invalid, Misconfigured, NotFound, Unavailable
+from growth_engine.kit.i18n import N_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,12 @@ class StorageUnavailable(Unavailable):
     """The place pictures are kept in cannot be written or reached; whoever asked may try again."""
 
     code = "storage_unavailable"
-    message = "Pictures cannot be kept at %(place)s: %(reason)s"
+    message = N_("Pictures cannot be kept at %(place)s: %(reason)s")
 
 
 class PictureNotFound(NotFound):
     code = "picture_not_found"
-    message = "This picture does not exist."
+    message = N_("This picture does not exist.")
 
 
 def content_type_of(key: str) -> str:
@@ -55,7 +56,7 @@ def key_of(data: bytes, content_type: str) -> str:
         extension = CONTENT_TYPES[content_type]
     except KeyError:
         raise Invalid(
-            "Pictures of type %(content_type)s are not accepted.", params={"content_type": content_type}
+            N_("Pictures of type %(content_type)s are not accepted."), params={"content_type": content_type}
         ) from None
     name = hashlib.sha256(data).hexdigest()
     return f"{name[:2]}/{name[2:4]}/{name}.{extension}"
@@ -83,7 +84,7 @@ class Storage:
                 # object_store writes a temporary neighbour and renames it; on S3 one PUT request.
                 self._store.put(key, data, use_multipart=False, **attributes)
         except PictureNotFound:
-            raise self._unavailable("the bucket or folder does not exist. Make it first.") from None
+            raise self._unavailable(N_("the bucket or folder does not exist. Make it first.")) from None
         return key
 
     def get(self, key: str) -> bytes:
@@ -117,7 +118,7 @@ class Storage:
         except (Missing, FileNotFoundError):
             raise PictureNotFound from None
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-            raise self._unavailable("access was refused. Check the credentials or rights.") from error
+            raise self._unavailable(N_("access was refused. Check the credentials or rights.")) from error
         except (BaseError, OSError) as error:
             raise self._unavailable(_reason(error)) from error
 

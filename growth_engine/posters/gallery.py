@@ -8,13 +8,14 @@ from importlib.resources import files
 from typing import Any
 
 from growth_engine.kit.errors import NotFound
+from growth_engine.kit.i18n import N_
 from growth_engine.posters.rules import Template
 from growth_engine.posters.schemas import load_template
 
 
 class UnknownTemplate(NotFound):
     code = "poster_template_unknown"
-    message = "There is no ready poster template of this name."
+    message = N_("There is no ready poster template of this name.")
 
 
 @cache

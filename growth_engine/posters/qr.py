@@ -11,6 +11,7 @@ from PIL import Image
 from qrcode import constants, util
 
 from growth_engine.kit.errors import Invalid
+from growth_engine.kit.i18n import N_
 
 ErrorCorrection = Literal["M", "H"]
 
@@ -22,7 +23,7 @@ MAX_CONTENT = 512
 
 class ContentTooLong(Invalid):
     code = "qr_content_too_long"
-    message = "The link is too long for a QR code of this size."
+    message = N_("The link is too long for a QR code of this size.")
 
 
 @lru_cache(maxsize=512)

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from growth_engine.kit.errors import GrowthError, Invalid
+from growth_engine.kit.i18n import N_
 from growth_engine.posters import fonts, jpeg, qr, typeset
 from growth_engine.posters.rules import (
     HEIGHT,
@@ -45,18 +46,18 @@ MIN_MODULE = 3
 
 class PictureUnreadable(Invalid):
     code = "picture_unreadable"
-    message = "This picture cannot be read."
+    message = N_("This picture cannot be read.")
 
 
 class QrTooDense(Invalid):
     code = "qr_too_dense"
-    message = "The link is too long for the QR code's size on this poster."
+    message = N_("The link is too long for the QR code's size on this poster.")
 
 
 class PosterTooLarge(GrowthError):
     code = "poster_too_large"
     status = 422
-    message = "The poster would be larger than %(bytes)s bytes. Use a calmer background picture."
+    message = N_("The poster would be larger than %(bytes)s bytes. Use a calmer background picture.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from growth_engine.kit.i18n import N_
+
 #: The size WeChat shows without cropping on a phone, and every template's canvas (shared/plays.md).
 WIDTH, HEIGHT = 750, 1334
 #: Largest poster file (shared/plays.md).
@@ -258,12 +260,12 @@ def _layout_problems(template: Template) -> Iterator[Problem]:
         inside = box.x >= 0 and box.y >= 0 and box.right <= WIDTH and box.bottom <= HEIGHT
         if not inside and not isinstance(layer, ShapeLayer):
             yield Problem(
-                "outside", "Layer %(number)s reaches over the edge of the poster.", {"number": number}
+                "outside", N_("Layer %(number)s reaches over the edge of the poster."), {"number": number}
             )
         if isinstance(layer, TextLayer) and layer.min_size < MIN_TEXT_SIZE:
             yield Problem(
                 "text_too_small",
-                "The text of layer %(number)s may shrink below %(size)s pixels, too small for a phone.",
+                N_("The text of layer %(number)s may shrink below %(size)s pixels, too small for a phone."),
                 {"number": number, "size": MIN_TEXT_SIZE},
             )
 
@@ -272,19 +274,19 @@ def _qr_problems(qr: QrLayer) -> Iterator[Problem]:
     if min(qr.box.w, qr.box.h) < MIN_QR_SIZE:
         yield Problem(
             "qr_too_small",
-            "The QR code must be at least %(size)s pixels wide to be scanned.",
+            N_("The QR code must be at least %(size)s pixels wide to be scanned."),
             {"size": MIN_QR_SIZE},
         )
     if qr.quiet_zone < QUIET_ZONE:
         yield Problem(
             "quiet_zone",
-            "The QR code needs an empty border of %(modules)s modules.",
+            N_("The QR code needs an empty border of %(modules)s modules."),
             {"modules": QUIET_ZONE},
         )
     if luminance(qr.dark) > luminance(qr.light):
-        yield Problem("qr_inverted", "The QR code must be dark on light; many scanners fail otherwise.")
+        yield Problem("qr_inverted", N_("The QR code must be dark on light; many scanners fail otherwise."))
     elif contrast(qr.dark, qr.light) < MIN_QR_CONTRAST:
-        yield Problem("qr_contrast", "The two colours of the QR code are too alike to be scanned.")
+        yield Problem("qr_contrast", N_("The two colours of the QR code are too alike to be scanned."))
 
 
 def _covering_problems(template: Template) -> Iterator[Problem]:
@@ -295,8 +297,10 @@ def _covering_problems(template: Template) -> Iterator[Problem]:
             if above.box.meets(layer.box):
                 yield Problem(
                     "covered",
-                    "Layer %(above)s lies over layer %(number)s, which shows the person or the QR code;"
-                    " move it down in the order or aside.",
+                    N_(
+                        "Layer %(above)s lies over layer %(number)s, which shows the person or the QR code;"
+                        " move it down in the order or aside."
+                    ),
                     {"above": above_number, "number": number},
                 )
 

@@ -10,6 +10,7 @@ import zxingcpp
 from PIL import Image
 
 from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.i18n import N_
 from growth_engine.posters import typeset
 from growth_engine.posters.render import Renderer, nickname_in
 from growth_engine.posters.rules import (
@@ -97,14 +98,14 @@ def _reading_problems(data: bytes, case: Personal) -> list[Problem]:
     problems = []
     picture = Image.open(io.BytesIO(data))
     if decoded(picture) != case.qr_content:
-        problems.append(Problem("unreadable", "The QR code cannot be scanned from the finished poster."))
+        problems.append(Problem("unreadable", N_("The QR code cannot be scanned from the finished poster.")))
     size = round(picture.width * _SHRUNK), round(picture.height * _SHRUNK)
     shrunk = io.BytesIO()
     picture.resize(size, Image.Resampling.BILINEAR).save(shrunk, "JPEG", quality=_RECOMPRESSED)
     if decoded(Image.open(shrunk)) != case.qr_content:
         problems.append(
             Problem(
-                "unreadable_small", "The QR code cannot be scanned when the poster is shown at half size."
+                "unreadable_small", N_("The QR code cannot be scanned when the poster is shown at half size.")
             )
         )
     return problems
@@ -120,12 +121,16 @@ def _text_problems(ground: Image.Image, template: Template, case: Personal) -> l
         where = {"number": number, "text": text}
         if lines.cut and not layer.is_personal:
             problems.append(
-                Problem("text_cut", "The text “%(text)s” of layer %(number)s does not fit its box.", where)
+                Problem(
+                    "text_cut", N_("The text “%(text)s” of layer %(number)s does not fit its box."), where
+                )
             )
         if lines.lines and _contrast(ground, layer) < MIN_TEXT_CONTRAST:
             where["text"] = layer.text[case.locale]
             problems.append(
-                Problem("text_contrast", "The text “%(text)s” of layer %(number)s is hard to read.", where)
+                Problem(
+                    "text_contrast", N_("The text “%(text)s” of layer %(number)s is hard to read."), where
+                )
             )
     return problems
 

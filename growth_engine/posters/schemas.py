@@ -11,6 +11,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 
 from growth_engine.channels.storage import content_type_of
 from growth_engine.kit.errors import Invalid, NotFound
+from growth_engine.kit.i18n import N_
 from growth_engine.posters import rules
 from growth_engine.posters.rules import (
     HEIGHT,
@@ -27,7 +28,7 @@ from growth_engine.posters.rules import (
 )
 
 MAX_LAYERS = 60
-_COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}\Z", error="A colour is written like #1a2b3c.")
+_COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}\Z", error=N_("A colour is written like #1a2b3c."))
 _ANYWHERE = validate.Range(-2000, 3000)
 
 
@@ -45,7 +46,7 @@ class PictureKey(fields.String):
             try:
                 content_type_of(key)
             except NotFound:
-                raise ValidationError("This is not the key of a stored picture.") from None
+                raise ValidationError(N_("This is not the key of a stored picture.")) from None
         return key
 
 
@@ -84,13 +85,13 @@ class WordsField(fields.Field[dict[str, str]]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, str]:
         if not isinstance(value, Mapping) or set(value) - set(rules.LOCALES):
-            raise ValidationError("Give the text in both languages: zh and en.")
+            raise ValidationError(N_("Give the text in both languages: zh and en."))
         for locale in rules.LOCALES:
             text = value.get(locale, "")
             if not isinstance(text, str) or (self._required_words and not text.strip()):
-                raise ValidationError(f"The text for {locale} is missing.")
+                raise ValidationError(N_("Give the text in both languages: zh and en."))
             if len(text) > 300:
-                raise ValidationError("A text has at most 300 characters.")
+                raise ValidationError(N_("A text has at most 300 characters."))
         return {locale: value.get(locale, "") for locale in rules.LOCALES}
 
 
@@ -100,14 +101,14 @@ class BoxField(fields.Field[Box]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Box:
         numbers = value if isinstance(value, list) else []
         if len(numbers) != 4 or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-            raise ValidationError("A box is four whole numbers: x, y, width, height.")
+            raise ValidationError(N_("A box is four whole numbers: x, y, width, height."))
         for number in numbers:
             _ANYWHERE(number)
         box = Box(*numbers)
         if box.w < 1 or box.h < 1:
-            raise ValidationError("A box needs a width and a height of at least 1.")
+            raise ValidationError(N_("A box needs a width and a height of at least 1."))
         if not box.meets(Box(0, 0, WIDTH, HEIGHT)):
-            raise ValidationError("This box lies outside the poster.")
+            raise ValidationError(N_("This box lies outside the poster."))
         return box
 
 
@@ -159,7 +160,7 @@ class ShapeSchema(_LayerSchema):
     @validates_schema
     def _polygon_has_points(self, data: dict[str, Any], **_: Any) -> None:
         if data.get("shape") == "polygon" and len(data.get("points", [])) < 3:
-            raise ValidationError("A polygon needs at least three points.", "points")
+            raise ValidationError(N_("A polygon needs at least three points."), "points")
 
 
 class TextSchema(_LayerSchema):
@@ -180,7 +181,7 @@ class TextSchema(_LayerSchema):
     @validates_schema
     def _sizes_are_ordered(self, data: dict[str, Any], **_: Any) -> None:
         if data.get("min_size", 0) > data.get("size", 300):
-            raise ValidationError("The smallest size must not exceed the size.", "min_size")
+            raise ValidationError(N_("The smallest size must not exceed the size."), "min_size")
 
 
 class AvatarSchema(_LayerSchema):
@@ -220,10 +221,10 @@ class LayerField(fields.Field[rules.Layer]):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> rules.Layer:
         if not isinstance(value, Mapping):
-            raise ValidationError("A layer is an object.")
+            raise ValidationError(N_("A layer is an object."))
         kind = value.get("type")
         if not isinstance(kind, str) or kind not in _SCHEMAS:
-            raise ValidationError(f"Unknown type of layer; there are: {', '.join(_SCHEMAS)}.", "type")
+            raise ValidationError(N_("There are layers of type shape, text, avatar, qr and logo."), "type")
         rest = {key: item for key, item in value.items() if key != "type"}
         layer: rules.Layer = _SCHEMAS[kind]().load(rest)
         return layer
@@ -241,9 +242,9 @@ class TemplateSchema(_Strict):
     def _one_of_each(self, data: dict[str, Any], **_: Any) -> None:
         layers = data.get("layers", [])
         if sum(isinstance(layer, QrLayer) for layer in layers) != 1:
-            raise ValidationError("A poster has exactly one QR code.", "layers")
+            raise ValidationError(N_("A poster has exactly one QR code."), "layers")
         if sum(isinstance(layer, AvatarLayer) for layer in layers) > 1:
-            raise ValidationError("A poster has at most one avatar.", "layers")
+            raise ValidationError(N_("A poster has at most one avatar."), "layers")
 
 
 def load_template(document: Mapping[str, Any]) -> Template:
@@ -252,7 +253,7 @@ def load_template(document: Mapping[str, Any]) -> Template:
         data = TemplateSchema().load(document)
     except ValidationError as error:
         fields_wrong = error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
-        raise Invalid("This poster template is not right.", fields=fields_wrong) from None
+        raise Invalid(N_("This poster template is not right."), fields=fields_wrong) from None
     canonical = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return Template(**{**data, "layers": tuple(data["layers"])}, digest=digest)
