@@ -239,14 +239,15 @@ local function write_counters(key, counters, keep)
   end
 end
 
-local function write_meta(state)
+local function write_state(state)
   local board, scan = state.board, state.scan or {}
-  call('HSET', state.base .. 'meta:0',
-    'seq', state.seq, 'members', state.members, 'active', state.active, 'blocked', state.blocked,
-    'score_sum', state.score_sum, 'ranked', state.ranked,
-    'floor_s', board.floor_s, 'floor_n', board.floor_n, 'size', board.size,
-    'scan_cursor', scan.cursor or 0, 'scan_limit', scan.limit or 0, 'scan_step', scan.step or 0,
-    'scan_floor_s', scan.floor_s or 0, 'scan_floor_n', scan.floor_n or 0, 'scan_size', scan.size or 0)
+  write_meta(state.base, {
+    seq = state.seq, members = state.members, active = state.active, blocked = state.blocked,
+    score_sum = state.score_sum, ranked = state.ranked,
+    floor_s = board.floor_s, floor_n = board.floor_n, size = board.size,
+    scan_cursor = scan.cursor, scan_limit = scan.limit, scan_step = scan.step,
+    scan_floor_s = scan.floor_s, scan_floor_n = scan.floor_n, scan_size = scan.size,
+  })
 end
 
 local function write(state)
@@ -259,7 +260,7 @@ local function write(state)
   write_counters(state.base .. 'funnel:0', state.funnel, false)
   write_counters(state.base .. 'cohort:0', state.cohort, true)
   write_counters(state.base .. 'invites:0', state.invites, false)
-  write_meta(state)
+  write_state(state)
 end
 
 -- Which epoch a call writes to, and whether the live pointer is still to be set.

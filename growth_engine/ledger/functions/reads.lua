@@ -27,11 +27,11 @@ end)
 register_read('children', function(keys, args)
   local n, after, limit = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
   local base = live_base(keys[1])
-  local members = base and tonumber(call('HGET', base .. 'meta:0', 'members') or 0) or 0
+  local members = base and read_meta(base).members or 0
   if n < 1 or n > members then return '' end
   local child
   if after == 0 then
-    child = select(FIRST, unpack_struct(LAYOUT, raw_record(base, n)))
+    child = field_of(base, n, FIRST)
   else
     local sibling = after >= 1 and after <= members and {unpack_struct(LAYOUT, raw_record(base, after))}
     child = sibling and sibling[NEXT]
@@ -40,7 +40,7 @@ register_read('children', function(keys, args)
   local out = {}
   while child > 0 and #out < limit do
     out[#out + 1] = child
-    child = select(NEXT, unpack_struct(LAYOUT, raw_record(base, child)))
+    child = field_of(base, child, NEXT)
   end
   return pack_numbers(out)
 end)
@@ -49,11 +49,11 @@ end)
 register_read('ancestors', function(keys, args)
   local n, limit = tonumber(args[1]), tonumber(args[2])
   local base = live_base(keys[1])
-  local members = base and tonumber(call('HGET', base .. 'meta:0', 'members') or 0) or 0
+  local members = base and read_meta(base).members or 0
   if n < 1 or n > members then return '' end
   local out = {}
   while #out < limit do
-    n = unpack_struct('<I4', raw_record(base, n))
+    n = field_of(base, n, PARENT)
     if n == 0 then break end
     out[#out + 1] = n
   end
@@ -118,7 +118,7 @@ register_read('buckets', function(keys, args)
   local epoch = call('HGET', keys[1], 'live')
   if not epoch then return {0, 0} end
   local base = base_of(keys[1], epoch)
-  local reply = {tonumber(epoch), tonumber(call('HGET', base .. 'meta:0', 'seq') or 0)}
+  local reply = {tonumber(epoch), read_meta(base).seq}
   local first = tonumber(args[1])
   for bucket = first, first + tonumber(args[2]) - 1 do
     reply[#reply + 1] = call('GET', base .. 'rec:' .. bucket) or ''

@@ -2,7 +2,7 @@
 --
 -- Keys: ge:{<workspace>.<campaign>}:<epoch>:<kind>:<bucket>; one hash tag, so one slot, per campaign.
 --   <0>:book:0      hash: live, building (epochs), next (last epoch given out), r<epoch> (to be deleted)
---   meta:0          hash: counters of the book and the state of its board
+--   meta:0          string: counters of the book and the state of its board, packed (see META)
 --   rec:<bucket>    string of PER_BUCKET records, preallocated: growing it would double its memory
 --   board:0         zset of the best members: score = -score, member = number, big-endian
 --   shadow:0        zset: the next board while it is being gathered (see board.lua)
@@ -23,6 +23,8 @@ local MAX_U32 = 4294967295
 local MAX_SCORE = 2147483647
 local MAX_COUNT = 9007199254740991 -- 2^53 - 1: beyond it Lua's numbers skip integers
 
+-- Packed as doubles in this order: one GET costs a tenth of an HMGET of fifteen fields.
+local META_LAYOUT = '<ddddddddddddddd'
 local META = {
   'seq', 'members', 'active', 'blocked', 'score_sum', 'ranked',
   'floor_s', 'floor_n', 'size',
@@ -73,6 +75,15 @@ local function raw_at(key, offset, n)
   return raw
 end
 
+-- One number of the record of member n, who must exist.
+local function field_of(base, n, field)
+  local key, offset = place_of(base, n)
+  offset = offset + (field - 1) * 4
+  local raw = call('GETRANGE', key, offset, offset + 3)
+  if #raw ~= 4 then error('GEBROKEN record ' .. n .. ' is missing; rebuild this book', 0) end
+  return (unpack_struct('<I4', raw))
+end
+
 -- The 28 bytes of member n, who must exist.
 local function raw_record(base, n)
   local key, offset = place_of(base, n)
@@ -84,10 +95,17 @@ local function name_number(name) return (unpack_struct('>I4', name)) end
 
 -- {name = number} of every counter in meta; absent ones are 0.
 local function read_meta(base)
-  local values = call('HMGET', base .. 'meta:0', unpack(META))
+  local raw = call('GET', base .. 'meta:0')
   local meta = {}
-  for i = 1, #META do meta[META[i]] = tonumber(values[i] or 0) end
+  local values = raw and {unpack_struct(META_LAYOUT, raw)}
+  for i = 1, #META do meta[META[i]] = values and values[i] or 0 end
   return meta
+end
+
+local function write_meta(base, meta)
+  local values = {}
+  for i = 1, #META do values[i] = meta[META[i]] or 0 end
+  call('SET', base .. 'meta:0', pack(META_LAYOUT, unpack(values)))
 end
 
 -- Lua's unpack overflows its stack on long lists, so lists leave as one packed string, by pieces.

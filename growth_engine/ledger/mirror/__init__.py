@@ -1,6 +1,7 @@
 """The live ledger in Redis or Valkey: a pure fold of the journal that every page reads."""
 
 from growth_engine.ledger.mirror.client import Mirror
+from growth_engine.ledger.mirror.content import BookMoved
 from growth_engine.ledger.mirror.library import (
     LIBRARY,
     MirrorBroken,
@@ -14,6 +15,7 @@ __all__ = [
     "LIBRARY",
     "Applied",
     "BookKey",
+    "BookMoved",
     "Entry",
     "MemberView",
     "Mirror",

@@ -50,6 +50,9 @@ class Mirror:
         return cls(ledger_client(url))
 
     def close(self) -> None:
+        if isinstance(self._redis, RedisCluster):
+            cluster: Any = self._redis
+            cluster.disconnect_connection_pools()  # its close() leaves the nodes' sockets open
         self._redis.close()
 
     def check_server(self) -> None:
@@ -171,8 +174,8 @@ class Mirror:
     def digest(self, book: BookKey) -> Digest:
         """Equal to ``ledger.digest.digest_rows`` over the same prefix of the journal.
 
-        Reads the whole content (28 bytes a member), which must hold still. Raises content.BookMoved when
-        entries keep arriving; hold the book's lock to be sure.
+        Reads the whole content (28 bytes a member), which must hold still. Raises BookMoved when entries
+        keep arriving: hold the book's lock to be sure.
         """
 
         def read(name: str, *arguments: int) -> Any:

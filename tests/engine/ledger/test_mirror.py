@@ -20,12 +20,14 @@ from growth_engine.ledger.mirror import (
     LIBRARY,
     Applied,
     BookKey,
+    BookMoved,
     MemberView,
     Mirror,
     MirrorBroken,
     MirrorUnavailable,
     OpRefused,
     StaleEpoch,
+    library,
 )
 from tests.engine.ledger.mirror_model import Model, Traffic, assert_equal
 
@@ -225,6 +227,45 @@ def test_batches_make_no_difference_to_what_is_stored(mirror: Mirror) -> None:
     assert stored == contents(mirror, single)
     assert {key.split(":")[1] for key in stored} >= {"rec", "meta", "board", "hist", "funnel", "cohort"}
     assert mirror.digest(whole) == mirror.digest(single) == model.digest()
+
+
+def test_a_digest_is_of_one_sequence_number_or_none(
+    mirror: Mirror, book: BookKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.apply(book, family())
+    call, moves = library.call, count(5)
+
+    def moving(client: Any, name: str, book: BookKey, *arguments: Any, write: bool = False) -> Any:
+        if name == "buckets" and (seq := next(moves)) < stop:
+            call(client, "apply", book, "", f"[{seq},0]", write=True)
+        return call(client, name, book, *arguments, write=write)
+
+    monkeypatch.setattr(library, "call", moving)
+    stop = 7
+    assert mirror.digest(book).last_seq == 6
+    moves, stop = count(7), 1000
+    with pytest.raises(BookMoved):
+        mirror.digest(book)
+
+
+def test_rows_that_cannot_be_a_book_have_no_digest() -> None:
+    with pytest.raises(ValueError, match="dense"):
+        digest_rows([(2, 0, 0, 0, True, False, 0)], 1, {}, [])
+    with pytest.raises(ValueError, match="parent"):
+        digest_rows([(1, 1, 0, 0, True, False, 0)], 1, {}, [])
+
+
+def test_any_difference_in_content_changes_the_digest() -> None:
+    rows = [(1, 0, 1, 0, True, False, 1), (2, 1, 0, 0, True, False, 0)]
+    funnel, cohorts = {"joined": 1, "left": 0}, [(DAY, 2, 1)]
+    digest = digest_rows(rows, 2, funnel, cohorts)
+    assert digest == digest_rows(iter(rows), 2, {"joined": 1}, cohorts)
+    others = [digest_rows(rows, 2, {"joined": 2}, cohorts), digest_rows(rows, 2, funnel, [(DAY, 2, 0)])]
+    for at in range(1, 7):
+        changed = list(rows[1])
+        changed[at] = not changed[at] if at in (4, 5) else 1 - int(changed[at])
+        others.append(digest_rows([rows[0], tuple(changed)], 2, funnel, cohorts))  # type: ignore[arg-type]
+    assert len({other.content_sha256 for other in [digest, *others]}) == 9
 
 
 def test_a_server_that_lost_the_functions_gets_them_again(mirror: Mirror, book: BookKey, valkey: str) -> None:
