@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z_0-9]{0,39})\}")
 _MOST_LINES = 30
 _LONGEST_LINE = 500
 
-#: Controls and marks that show nothing or turn the writing direction; the joiner of emoji stays.
+#: Emoji are joined and coloured with these.
 _KEPT_FORMAT = frozenset("\u200d\ufe0f")
 
 
@@ -51,12 +51,13 @@ class Lines(fields.Field[list[str]]):
 
 
 def _visible(text: str) -> str:
-    cleaned = (
-        char if char in _KEPT_FORMAT or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co") else " "
-        for char in unicodedata.normalize("NFC", text)
-        if char not in "\u200b\u2060\ufeff"
+    """NFC, tabs and other controls as spaces, marks that show nothing or turn the direction taken out."""
+    kinds = ((char, unicodedata.category(char)) for char in unicodedata.normalize("NFC", text))
+    return "".join(
+        " " if kind == "Cc" else char
+        for char, kind in kinds
+        if char in _KEPT_FORMAT or kind not in ("Cf", "Cs", "Co")
     )
-    return "".join(cleaned)
 
 
 def _copy(label: str, help_: str = "", **more: Any) -> dict[str, Any]:
@@ -89,16 +90,17 @@ class ContentSchema(Schema):
     )
     share_title = Words(60, metadata=_copy(N_("Title of the shared card")))
     share_text = Words(120, metadata=_copy(N_("Text of the shared card")))
-    poster_headline = Words(24, metadata=_copy(N_("Headline on the poster")))
-    poster_reward = Words(24, metadata=_copy(N_("Reward on the poster")))
-    poster_footnote = Words(40, metadata=_copy(N_("Footnote on the poster")))
+    poster_headline = Words(40, metadata=_copy(N_("Headline on the poster")))
+    poster_reward = Words(60, metadata=_copy(N_("Reward on the poster")))
+    poster_footnote = Words(60, metadata=_copy(N_("Footnote on the poster")))
     privacy = Words(
         400,
         metadata=_copy(
-            N_("Privacy note"), N_("What is collected, what for, how long it is kept, and how to have it deleted."),
+            N_("Privacy note"),
+            N_("What is collected, what for, how long it is kept, and how to have it deleted."),
             long=True,
         ),
-    )  # fmt: skip
+    )
     contact = Words(
         120,
         metadata=_copy(
