@@ -18,7 +18,8 @@ help: ## show this list
 
 setup: $(READY) ## make the virtual environment (run and test do it by themselves)
 
-# Everything pinned with hashes, uv itself too; the stamp makes the next run quick.
+# Everything pinned with hashes, uv itself too; compiled now, since the environment may forbid it later
+# and each start would then take seconds longer; the stamp makes the next run quick.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Growth Engine needs Python 3.11 or newer; $(PYTHON) is missing or older. Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -27,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Installing the pinned packages …"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 

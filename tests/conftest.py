@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shutil
 import signal
 import socket
@@ -18,17 +19,17 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from growth_engine.app import build_parts, create_app
 from growth_engine.context import Ctx, Parts
 from growth_engine.embedded.postgres import OWNER, Postgres, postgres
 from growth_engine.embedded.valkey import Valkey, valkey
 from growth_engine.kit import jobs, schema
 from growth_engine.kit.clock import FixedClock
-from growth_engine.kit.ids import Ids
-from growth_engine.kit.redis import queue_client
-from growth_engine.kit.tx import Database
 from growth_engine.settings import Settings
 from tests.factories.workspaces import make_workspace
+from tests.live import Live
 
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 """What the clock of every test says at first: 1 June 2026, 10:00 in Shanghai."""
@@ -166,20 +167,9 @@ def parts(settings: Settings, clock: FixedClock) -> Iterator[Parts]:
 
     The database keeps what earlier tests wrote: work in a workspace of your own (``workspace``).
     """
-    built = _build(settings, clock)
+    built = build_parts(settings, clock=clock)
     yield built
     built.close()
-
-
-def _build(settings: Settings, clock: FixedClock) -> Parts:
-    try:
-        from growth_engine.app import build_parts
-    except ModuleNotFoundError:  # until app.py lands
-        ids, db, queue = Ids(clock), Database(settings.database_url), queue_client(settings.queue_redis_url)
-        return Parts(
-            settings, db, clock, ids, queue, jobs.RqBell(queue), *[None] * 4, [db.close, queue.close]
-        )
-    return build_parts(settings, clock=clock)
 
 
 @pytest.fixture
@@ -216,8 +206,6 @@ def run_jobs(parts: Parts) -> Callable[..., int]:
 
 @pytest.fixture
 def app(parts: Parts) -> Flask:
-    from growth_engine.app import create_app
-
     flask = create_app(parts)
     flask.testing = True
     return flask
@@ -226,3 +214,60 @@ def app(parts: Parts) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    """The whole product as a process tree on a free port: ``live.url``, ``live.cli("token", …)``."""
+    product = Live()
+    try:
+        yield product.start()
+    finally:
+        product.remove()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium on this machine. Without one the test is skipped, on CI it fails."""
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found:
+        return found
+    missing = "no Chromium on this machine: apt-get install chromium"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def phone_page(browser: Browser, live: Live) -> Iterator[Page]:
+    """A page of phone size, with cookies of its own; paths are relative to the live product."""
+    context = browser.new_context(
+        base_url=live.url,
+        viewport={"width": 390, "height": 844},
+        device_scale_factor=2,
+        is_mobile=True,
+        has_touch=True,
+        locale="en-US",
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def desk_page(browser: Browser, live: Live) -> Iterator[Page]:
+    """A page of desktop size, with cookies of its own; paths are relative to the live product."""
+    context = browser.new_context(base_url=live.url, viewport={"width": 1366, "height": 900}, locale="en-US")
+    yield context.new_page()
+    context.close()
