@@ -59,7 +59,11 @@ class TokenForm(_Form):
         ),
         required=True,
         validate=validate.Length(min=1, error=N_("Choose at least one scope.")),
-        metadata={"label": N_("What it may do"), "help": N_("Give it only what the program needs.")},
+        metadata={
+            "label": N_("What it may do"),
+            "help": N_("Give it only what the program needs."),
+            "show_values": True,
+        },
     )
 
 

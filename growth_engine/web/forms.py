@@ -178,7 +178,7 @@ def _attributes(one: fields.Field[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(one, fields.Integer):
         found |= {"step": 1, "inputmode": "numeric"}
-    for name in ("placeholder", "autocomplete", "rows"):
+    for name in ("placeholder", "autocomplete", "rows", "show_values"):
         if name in one.metadata:
             found[name] = translate(one.metadata[name]) if name == "placeholder" else one.metadata[name]
     for rule in one.validators:

@@ -48,7 +48,7 @@ HEADERS = {
 }
 
 #: Endpoints that need neither session nor language: files and the health check.
-_PLAIN_ENDPOINTS = frozenset({"assets.file", "health.healthz", "health.metrics"})
+_PLAIN_ENDPOINTS = frozenset({"assets.file", "ops.healthz", "ops.metrics"})
 
 
 class BrokenText(web.BadRequest):
