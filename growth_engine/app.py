@@ -15,10 +15,10 @@ from flask_babel import Babel
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from growth_engine.access import sessions
+from growth_engine.access import sessions, tokens
 from growth_engine.channels import sms, storage
 from growth_engine.context import Parts
-from growth_engine.kit import discovery, i18n, jobs, web
+from growth_engine.kit import discovery, i18n, jobs, rest, web
 from growth_engine.kit.clock import Clock, SystemClock
 from growth_engine.kit.errors import GrowthError, Misconfigured
 from growth_engine.kit.ids import Ids
@@ -166,4 +166,8 @@ def _register_screens(app: Flask, modules: Sequence[ModuleType]) -> None:
 
 
 def _register_api(app: Flask) -> None:
-    """The REST API, once its room exists."""
+    """The REST API: the ``blp`` of every ``api.py`` and ``api_….py`` of a slice."""
+    modules = [module for name in ("api", "api_*") for module in discovery.find(name)]
+    rest.install(
+        app, modules, authenticate=tokens.authenticate_token, require_scope=tokens.require_scope
+    )

@@ -60,8 +60,9 @@ class Job:
 
 
 def _load() -> None:
-    from growth_engine.kit import outbox  # registers the house's own jobs
+    from growth_engine.kit import idempotency, outbox  # register the house's own jobs
 
+    assert idempotency
     assert outbox
     discovery.find("jobs")
 

@@ -1,0 +1,40 @@
+"""The frame of the REST API: endpoints say what they need, take and answer; it serves and documents them."""
+
+from growth_engine.kit.rest.operation import (
+    DEFAULT_LIMIT,
+    Document,
+    Moment,
+    PageQuery,
+    after,
+    answers,
+    asks,
+    outside_transaction,
+    page,
+    page_of,
+    refuses,
+    scope,
+    takes,
+)
+from growth_engine.kit.rest.service import PREFIX, Blueprint, install
+from growth_engine.kit.rest.serving import event_key, flat
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "PREFIX",
+    "Blueprint",
+    "Document",
+    "Moment",
+    "PageQuery",
+    "after",
+    "answers",
+    "asks",
+    "event_key",
+    "flat",
+    "install",
+    "outside_transaction",
+    "page",
+    "page_of",
+    "refuses",
+    "scope",
+    "takes",
+]
