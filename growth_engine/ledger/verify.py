@@ -53,8 +53,16 @@ def snapshot(parts: Parts, workspace_id: str) -> Iterator[Connected]:
     with psycopg.connect(libpq_url(parts.db.url)) as conn:
         conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         conn.read_only = True
-        conn.execute("SELECT set_config('ge.workspace_id', %s, true)", (workspace_id,))
+        scope(conn, workspace_id)
         yield conn
+
+
+def scope(conn: Connected, workspace_id: str) -> None:
+    """Begin a transaction that sees one workspace."""
+    conn.execute("SELECT set_config('ge.workspace_id', %s, true)", (workspace_id,))
+    # Whole books are joined here, and a book may have grown tenfold since the planner last looked:
+    # a nested loop that seemed cheap would take hours.
+    conn.execute("SET LOCAL enable_nestloop = off")
 
 
 def verify(
