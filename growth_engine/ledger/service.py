@@ -122,7 +122,7 @@ def sweep(parts: Parts, workspace_id: str) -> int:
         try:
             receipt = parts.ledger.submit(_as_event(pending, stored))
             if isinstance(receipt, Received):
-                _put_off(parts, workspace_id, pending.event_id, "posting failed again: see the server's log")
+                _put_off(parts, workspace_id, pending.event_id, None)
         except GrowthError as error:
             _put_off(parts, workspace_id, pending.event_id, f"{error.code}: {error}")
     return len(due)
@@ -141,17 +141,18 @@ def _as_event(pending: PendingEvent, stored: StoredEvent) -> Event:
     )
 
 
-def _put_off(parts: Parts, workspace_id: str, event_id: str, error: str) -> None:
+def _put_off(parts: Parts, workspace_id: str, event_id: str, error: str | None) -> None:
+    """Wait longer before the next try, or park; ``None`` keeps the error of the first one."""
     with parts.open(workspace_id) as ctx:
         pending = ctx.session.get(PendingEvent, event_id, with_for_update=True)
         if pending is None:
             return
         pending.attempts += 1
-        pending.error = error[:500]
+        pending.error = error[:500] if error else pending.error
         pending.next_at = ctx.now() + FIRST_WAIT * 2 ** min(pending.attempts, 10)
         if pending.attempts >= ATTEMPTS:
             pending.parked_at = ctx.now()
-            log.error("ledger.event_parked", event=event_id, error=error[:200])
+            log.error("ledger.event_parked", event_id=event_id)
 
 
 def retry_parked(parts: Parts, workspace_id: str) -> int:
