@@ -65,3 +65,11 @@ def parked_events(ctx: Ctx) -> Sequence[tuple[PendingEvent, StoredEvent]]:
 
 def pending_count(ctx: Ctx) -> int:
     return ctx.session.scalar(select(func.count()).select_from(PendingEvent)) or 0
+
+
+def event_is_known(ctx: Ctx, source: str, key: str) -> bool:
+    """Whether an Event of this name was accepted, posted or not."""
+    query = select(StoredEvent.id).where(
+        StoredEvent.workspace_id == ctx.workspace_id, StoredEvent.source == source, StoredEvent.key == key
+    )
+    return ctx.session.scalar(query) is not None

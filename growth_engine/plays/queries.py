@@ -176,6 +176,18 @@ def edges_of_inviter(
     return ctx.session.scalars(query.order_by(InviteEdge.invitee_number).limit(limit)).all()
 
 
+def latest_edges_of_inviter(
+    ctx: Ctx, campaign_id: str, number: int, *, before: int | None = None, limit: int = 20
+) -> Sequence[InviteEdge]:
+    """The same, newest first; ``before`` is the last invitee's number of the page before."""
+    query = select(InviteEdge).where(
+        InviteEdge.campaign_id == campaign_id, InviteEdge.inviter_number == number
+    )
+    if before is not None:
+        query = query.where(InviteEdge.invitee_number < before)
+    return ctx.session.scalars(query.order_by(InviteEdge.invitee_number.desc()).limit(limit)).all()
+
+
 def edges_of_invitee(ctx: Ctx, campaign_id: str, number: int) -> Sequence[InviteEdge]:
     query = select(InviteEdge).where(
         InviteEdge.campaign_id == campaign_id, InviteEdge.invitee_number == number

@@ -1,0 +1,24 @@
+"""Messages plays send to participants, in plain words (message ids); membership has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from growth_engine.kit.i18n import N_
+from growth_engine.membership import texts
+
+MESSAGES: Mapping[str, str] = {
+    "friend_came": N_("A friend came through you: %(days)s days for you. %(valid_invites)s count by now."),
+    "friend_came_unpaid": N_("A friend came through you. %(valid_invites)s count by now."),
+    "tier_reached": N_("%(invites)s friends reached: %(days)s more days for you!"),
+    "tier_sold_out": N_("%(invites)s friends reached. Sadly, the extra days of this step were gone already."),
+    **texts.MESSAGES,
+}
+
+
+def message_text(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Message id and parameters of something we told a person."""
+    if template == "friend_came" and not params.get("days"):
+        template = "friend_came_unpaid"
+    return MESSAGES.get(template, template), params
