@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -103,22 +103,19 @@ class Ctx:
         """Write domain events to the outbox, in this transaction; reactions run after the commit."""
         if not events:
             return
+        rows = [
+            {"id": self.new_id("evt"), "name": type(event).__name__, "payload": event} for event in events
+        ]
         self.session.execute(
             _PUBLISH,
-            {
-                "ids": [self.new_id("evt") for _ in events],
-                "names": [type(event).__name__ for event in events],
-                "payloads": [orjson.dumps(asdict(event)).decode() for event in events],
-                "workspace_id": self.workspace_id,
-                "at": self.now(),
-            },
+            # One JSON text costs a fraction of what arrays of columns cost to send.
+            {"rows": orjson.dumps(rows).decode(), "workspace_id": self.workspace_id, "at": self.now()},
         )
         self.ring("outbox.drain")
 
 
 _PUBLISH = text(
     "INSERT INTO outbox (id, workspace_id, name, payload, occurred_at, next_at)"
-    " SELECT id, :workspace_id, name, payload, :at, :at"
-    " FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[]), CAST(:payloads AS jsonb[]))"
-    " AS new (id, name, payload)"
+    " SELECT n.id, :workspace_id, n.name, n.payload, :at, :at"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS n (id text, name text, payload jsonb)"
 )

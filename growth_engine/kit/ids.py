@@ -8,6 +8,8 @@ from collections.abc import Callable
 from growth_engine.kit.clock import Clock
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+#: Two digits at a time: ids are made by the thousand.
+_PAIRS = tuple(a + b for a in _DIGITS for b in _DIGITS)
 _LENGTH = 26
 _RANDOM_BITS = 80
 
@@ -31,9 +33,9 @@ class Ids:
         millis = int(self._clock.now().timestamp() * 1000)
         number = (millis << _RANDOM_BITS) | self._bits(_RANDOM_BITS)
         digits = []
-        for _ in range(_LENGTH):
-            digits.append(_DIGITS[number & 31])
-            number >>= 5
+        for _ in range(_LENGTH // 2):
+            digits.append(_PAIRS[number & 1023])
+            number >>= 10
         return f"{prefix}_{''.join(reversed(digits))}"
 
     def token(self, length: int = TOKEN_LENGTH) -> str:

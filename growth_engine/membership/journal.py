@@ -88,15 +88,7 @@ def append(ctx: Ctx, moves: Sequence[NewMove]) -> set[str]:
     if not moves:
         return set()
     values = {
-        "ids": [m.id for m in moves],
-        "contacts": [m.contact_id for m in moves],
-        "plans": [m.plan_id for m in moves],
-        "kinds": [m.kind for m in moves],
-        "days": [m.days for m in moves],
-        "grants": [m.grant_id for m in moves],
-        "dates": [m.day for m in moves],
-        "reasons": [m.reason for m in moves],
-        "keys": [m.key for m in moves],
+        "rows": _json(moves),
         "workspace_id": ctx.workspace_id,
         "actor": f"{ctx.actor.kind}:{ctx.actor.id}",
         "now": ctx.now(),
@@ -117,20 +109,24 @@ def refresh(ctx: Ctx, pairs: Sequence[Pair]) -> dict[Pair, Standing]:
         raise TooManyDays from None
     if any(standing.days_left > MOST_DAYS for standing in found.values()):
         raise TooManyDays
-    values = {
-        "states": ["ended" if one.state == "none" else one.state for one in found.values()],
-        "ends": [one.ends_on for one in found.values()],
-        "now": ctx.now(),
-    }
-    ctx.session.execute(_CACHE, queries.columns(list(found)) | values)
+    rows = [
+        {
+            "contact_id": pair[0],
+            "plan_id": pair[1],
+            "state": "ended" if one.state == "none" else one.state,
+            "ends_on": one.ends_on,
+        }
+        for pair, one in found.items()
+    ]
+    ctx.session.execute(_CACHE, {"rows": _json(rows), "now": ctx.now()})
     return found
 
 
 def note_told(ctx: Ctx, ends: Mapping[Pair, date]) -> None:
     """Remember which last day people were told of, so that they are told once."""
     if ends:
-        values = {"ends": list(ends.values()), "now": ctx.now()}
-        ctx.session.execute(_NOTE_TOLD, queries.columns(list(ends)) | values)
+        rows = [{"contact_id": pair[0], "plan_id": pair[1], "ends_on": last} for pair, last in ends.items()]
+        ctx.session.execute(_NOTE_TOLD, {"rows": _json(rows), "now": ctx.now()})
 
 
 def tell(ctx: Ctx, messages: Sequence[Told]) -> None:
@@ -138,12 +134,7 @@ def tell(ctx: Ctx, messages: Sequence[Told]) -> None:
     if not messages:
         return
     values = {
-        "ids": [ctx.new_id("msg") for _ in messages],
-        "contacts": [m.contact_id for m in messages],
-        "campaigns": [m.campaign_id for m in messages],
-        "templates": [m.template for m in messages],
-        "params": [orjson.dumps(m.params).decode() for m in messages],
-        "keys": [m.key for m in messages],
+        "rows": _json([{"id": ctx.new_id("msg"), "told": one} for one in messages]),
         "workspace_id": ctx.workspace_id,
         "now": ctx.now(),
     }
@@ -160,6 +151,11 @@ def told_of_grant(
     return Told(pair[0], campaign_id, texts.GRANTED, params | {"ends_on": standing.ends_on.isoformat()}, key)
 
 
+def _json(rows: Sequence[object]) -> str:
+    """Rows for ``json_to_recordset``: one text costs a fraction of what arrays of columns cost to send."""
+    return orjson.dumps(rows).decode()
+
+
 _OPEN = text(
     "INSERT INTO memberships (workspace_id, contact_id, plan_id, state, updated_at)"
     " SELECT :workspace_id, o.contact_id, o.plan_id, 'ended', :now"
@@ -173,29 +169,26 @@ _APPEND = text(
     "  key, actor, at)"
     " SELECT n.id, :workspace_id, n.contact_id, n.plan_id, n.kind, n.days, n.grant_id, n.day, n.reason,"
     "  n.key, :actor, :now"
-    " FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:plans AS text[]),"
-    "  CAST(:kinds AS text[]), CAST(:days AS integer[]), CAST(:grants AS text[]), CAST(:dates AS date[]),"
-    "  CAST(:reasons AS text[]), CAST(:keys AS text[]))"
-    "  AS n (id, contact_id, plan_id, kind, days, grant_id, day, reason, key)"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS n (id text, contact_id text, plan_id text, kind text,"
+    "  days integer, grant_id text, day date, reason text, key text)"
     " ON CONFLICT (workspace_id, key) DO NOTHING RETURNING key"
 )
 _CACHE = text(
     "UPDATE memberships m SET state = n.state, ends_on = n.ends_on, updated_at = :now"
-    " FROM unnest(CAST(:contacts AS text[]), CAST(:plans AS text[]), CAST(:states AS text[]),"
-    "  CAST(:ends AS date[])) AS n (contact_id, plan_id, state, ends_on)"
+    " FROM json_to_recordset(CAST(:rows AS json))"
+    "  AS n (contact_id text, plan_id text, state text, ends_on date)"
     " WHERE m.contact_id = n.contact_id AND m.plan_id = n.plan_id"
 )
 _NOTE_TOLD = text(
     "UPDATE memberships m SET noticed_for = n.ends_on, updated_at = :now"
-    " FROM unnest(CAST(:contacts AS text[]), CAST(:plans AS text[]), CAST(:ends AS date[]))"
-    "  AS n (contact_id, plan_id, ends_on)"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS n (contact_id text, plan_id text, ends_on date)"
     " WHERE m.contact_id = n.contact_id AND m.plan_id = n.plan_id"
 )
 _TELL = text(
     "INSERT INTO messages (id, workspace_id, contact_id, campaign_id, template, params, key, created_at)"
-    " SELECT n.id, :workspace_id, n.contact_id, n.campaign_id, n.template, n.params, n.key, :now"
-    " FROM unnest(CAST(:ids AS text[]), CAST(:contacts AS text[]), CAST(:campaigns AS text[]),"
-    "  CAST(:templates AS text[]), CAST(:params AS jsonb[]), CAST(:keys AS text[]))"
-    "  AS n (id, contact_id, campaign_id, template, params, key)"
+    " SELECT n.id, :workspace_id, t.contact_id, t.campaign_id, t.template, t.params, t.key, :now"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS n (id text, told json)"
+    " CROSS JOIN LATERAL json_to_record(n.told)"
+    "  AS t (contact_id text, campaign_id text, template text, params jsonb, key text)"
     " ON CONFLICT (workspace_id, key) DO NOTHING"
 )

@@ -85,9 +85,7 @@ def plan_by_slug(ctx: Ctx, slug: str) -> MembershipPlan | None:
 def moves_of(ctx: Ctx, family: Sequence[str]) -> dict[str, list[MembershipMove]]:
     """Everything that happened to the memberships of a family of contacts, by plan, in order."""
     rows = ctx.session.scalars(
-        select(MembershipMove)
-        .where(MembershipMove.contact_id.in_(family))
-        .order_by(MembershipMove.number)
+        select(MembershipMove).where(MembershipMove.contact_id.in_(family)).order_by(MembershipMove.number)
     )
     by_plan: dict[str, list[MembershipMove]] = defaultdict(list)
     for row in rows:
@@ -181,7 +179,7 @@ def _standing(
 
 
 def history_of(ctx: Ctx, contact_id: str) -> list[dict[str, Any]]:
-    """Everything that happened to a person's memberships, newest first: kind, days, day, reason, actor, at."""
+    """Everything that happened to a person's memberships, newest first, with reasons and actors."""
     moves = moves_of(ctx, people.contact_family(ctx, contact_id))
     rows = sorted((row for found in moves.values() for row in found), key=lambda row: -row.number)
     return [

@@ -87,14 +87,12 @@ TRACES: Final = (
     Trace("entries", export=_ENTRIES),
     Trace(
         "pending_events",
-        export=text(
-            "SELECT to_jsonb(p) - 'workspace_id' AS row FROM pending_events p WHERE " + _PENDING
-        ),
+        export=text(f"SELECT to_jsonb(p) - 'workspace_id' AS row FROM pending_events p WHERE {_PENDING}"),  # noqa: S608
         # The Event was accepted and stays; without the person it cannot be decided, so it is shown as parked.
         erase=text(
             "UPDATE pending_events p SET payload = payload - 'person', parked_at = coalesce(parked_at, :now),"
             " error = 'The person was erased before this was posted.'"
-            " WHERE jsonb_typeof(payload->'person') = 'object' AND " + _PENDING
+            f" WHERE jsonb_typeof(payload->'person') = 'object' AND {_PENDING}"  # noqa: S608
         ),
     ),
     Trace(

@@ -205,7 +205,7 @@ def test_the_calendar_agrees_with_a_day_by_day_model(moves: list[Move], offset: 
             if move.day == day(passed):
                 naive.apply(move, day(passed))
     standing = calendar(moves, today)
-    past = [one for one in naive.used]
+    past = list(naive.used)
     open_today = not naive.paused and today in past
     coming = [today + timedelta(days=n + 1) for n in range(len(naive.waiting))] if open_today else []
     left = len(naive.waiting) if naive.paused else open_today + len(coming)
