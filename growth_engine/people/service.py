@@ -25,6 +25,8 @@ __all__ = [
     "create_or_update",
     "erase",
     "export",
+    "mark_back",
+    "mark_left",
     "merge",
     "prove",
     "record_consent",
@@ -159,6 +161,17 @@ def _set_block(ctx: Ctx, contact_id: str, at: datetime | None, reason: str | Non
     ctx.session.flush()
     ctx.publish(ContactBlocked(row.id) if at else ContactUnblocked(row.id))
     return True
+
+
+def mark_left(ctx: Ctx, contact_id: str) -> None:
+    """They left everything (unfollowed, removed us, asked to); the campaigns are told by ``plays``."""
+    row = _locked(ctx, contact_id)
+    row.left_at = row.left_at or ctx.now()
+
+
+def mark_back(ctx: Ctx, contact_id: str) -> None:
+    """They are here again."""
+    _locked(ctx, contact_id).left_at = None
 
 
 def _locked(ctx: Ctx, contact_id: str) -> Contact:

@@ -75,7 +75,11 @@ def join(
     if _conflicts(receipt):
         _merge_owners(parts, workspace_id, ask)
         receipt = parts.ledger.submit(replace(event, key=f"{key}:merged"))
-    return _outcome(parts, workspace_id, receipt)
+    outcome = _outcome(parts, workspace_id, receipt)
+    if outcome.participant and any(reason.code == "came_back" for reason in outcome.reasons):
+        with parts.open(workspace_id) as ctx:
+            people_service.mark_back(ctx, outcome.participant["contact_id"])
+    return outcome
 
 
 def _join_event(
