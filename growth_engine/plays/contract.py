@@ -203,6 +203,14 @@ class SharedConfig(Schema):
         validate=validate.Range(min=1, max=100_000_000),
         metadata=option(N_("Most participants"), N_("Empty for no limit.")),
     )
+    phone_code = fields.Boolean(
+        load_default=False,
+        metadata=option(
+            N_("Ask everybody for a code by text message when they register"),
+            N_("A number we know already is always asked for one."),
+            section="protection",
+        ),
+    )
     velocity_limit = fields.Integer(
         load_default=300,
         validate=validate.Range(min=1, max=1_000_000),
