@@ -10,7 +10,7 @@ from pathlib import Path
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageFont
 
-from growth_engine.posters.text import Cluster, EmojiTable, clusters_of
+from growth_engine.posters.text import Cluster, EmojiTable, clusters_of, without
 
 Font = ImageFont.FreeTypeFont
 
@@ -20,6 +20,8 @@ EMOJI_ADVANCE, EMOJI_SIZE = 1.2, 1.06
 _REFERENCE = 64
 _SIMPLIFIED_CHINESE = 2
 """Index of "Noto Sans CJK SC" in the collection (JP, KR, SC, TC, HK)."""
+#: Signs that stand for a whole phrase (U+FDFD is ten characters wide) fit no line, and overflow FreeType.
+_WIDEST, _MIDDLING = 3.0, 500
 _INVISIBLE = frozenset("\u200c\u200d")
 _WEIGHT_AXIS = "Weight"
 
@@ -113,8 +115,13 @@ def emoji_picture(name: str, size: int) -> Image.Image:
 
 def pieces_of(text: str, *, multiline: bool = False) -> list[Cluster]:
     """Clean clusters of a text, without those no font of ours can draw."""
-    pieces = clusters_of(text, emoji_table(), multiline=multiline)
-    return [p for p in pieces if p.emoji or p.text.isspace() or face_for(p.text) is not None]
+    return without(clusters_of(text, emoji_table(), multiline=multiline), _is_undrawable)
+
+
+def _is_undrawable(piece: Cluster) -> bool:
+    if piece.emoji or piece.text.isspace():
+        return False
+    return face_for(piece.text) is None or width(piece, _MIDDLING) > _WIDEST
 
 
 def is_blank(text: str | None) -> bool:

@@ -36,30 +36,54 @@ def version_for(length: int, level: ErrorCorrection) -> int:
     raise ContentTooLong
 
 
-class _Structure:
-    """All codes of one length, version and level.
+def side_of(content: str, level: ErrorCorrection) -> int:
+    """Modules along a side, without quiet zone."""
+    return version_for(len(content.encode()), level) * 4 + 17
+
+
+def modules(content: str, level: ErrorCorrection) -> Image.Image:
+    """The code without quiet zone, one pixel a module, mode ``1``: a mask of the dark modules."""
+    data = content.encode()
+    if len(data) > MAX_CONTENT:
+        raise ContentTooLong
+    version = version_for(len(data), level)
+    with _lock:
+        bits = _family(data[:-_TAIL], len(data), version, level).bits(data)
+    side = version * 4 + 17
+    return Image.frombytes("1", (side, side), bits)
+
+
+#: Links of one campaign differ in the token at their end.
+_TAIL = 16
+_lock = threading.Lock()
+
+
+class _Family:
+    """All codes of one length, version, level and beginning.
 
     Data, Reed-Solomon words, placement and mask are affine over GF(2) in the content's bits. So the code
-    of any content is the code of a first content, XOR what each differing byte changes; each such change
-    is taken once from the reference library and kept. A campaign's links differ in twelve letters.
+    of a content is the code of the first content seen, XOR what each differing byte changes; each such
+    change is taken once from the reference library and kept. At most ``_TAIL`` bytes differ.
     """
 
-    def __init__(self, content: bytes, version: int, level: ErrorCorrection) -> None:
+    def __init__(self, version: int, level: ErrorCorrection) -> None:
         self._version, self._level = version, level
-        self._first = content
-        self.side = version * 4 + 17
-        self._stride = (self.side + 7) // 8 * 8
-        self._first_bits = self._reference(content)
+        self._side = version * 4 + 17
+        self._stride = (self._side + 7) // 8 * 8
+        self._first = b""
+        self._first_bits = 0
         self._changes: dict[tuple[int, int], int] = {}
 
     def bits(self, content: bytes) -> bytes:
-        """Rows of modules (1 = dark), each padded to whole bytes: PIL's mode ``1``."""
+        """Rows of modules (1 = dark), each padded to whole bytes: Pillow's mode ``1``."""
+        if not self._first:
+            self._first, self._first_bits = content, self._reference(content)
         bits = self._first_bits
         for at, (byte, first) in enumerate(zip(content, self._first, strict=True)):
             if byte != first:
                 change = self._changes.get((at, byte))
                 bits ^= self._learn(at, byte) if change is None else change
-        return bits.to_bytes(self._stride // 8 * self.side)
+        return bits.to_bytes(self._stride // 8 * self._side)
 
     def _learn(self, at: int, byte: int) -> int:
         content = bytearray(self._first)
@@ -72,26 +96,11 @@ class _Structure:
         code = qrcode.QRCode(version=self._version, error_correction=_LEVELS[self._level], mask_pattern=MASK)
         code.add_data(util.QRData(content, mode=util.MODE_8BIT_BYTE), optimize=0)
         code.make(fit=False)
-        pad = "0" * (self._stride - self.side)
+        pad = "0" * (self._stride - self._side)
         return int("".join("".join("01"[dark] for dark in row) + pad for row in code.modules), 2)
 
 
 @lru_cache(maxsize=32)
-def _structure(length: int, version: int, level: ErrorCorrection) -> _Structure:
-    # Digits and letters differ in all positions, so the first content is as good as any.
-    return _Structure(b"0" * length, version, level)
-
-
-_lock = threading.Lock()
-
-
-def modules(content: str, level: ErrorCorrection) -> Image.Image:
-    """The code without quiet zone, one pixel a module, mode ``1``: a mask of the dark modules."""
-    data = content.encode()
-    if len(data) > MAX_CONTENT:
-        raise ContentTooLong
-    version = version_for(len(data), level)
-    with _lock:
-        structure = _structure(len(data), version, level)
-        bits = structure.bits(data)
-    return Image.frombytes("1", (structure.side, structure.side), bits)
+def _family(beginning: bytes, length: int, version: int, level: ErrorCorrection) -> _Family:
+    assert len(beginning) <= length
+    return _Family(version, level)

@@ -177,11 +177,12 @@ class Renderer:
                 typeset.draw_text(canvas, layer, typeset.fit(layer, text), top)
 
     def _draw_qr(self, canvas: Image.Image, layer: QrLayer, content: str, top: int) -> None:
-        code = qr.modules(content, layer.error_correction)
-        module = min(layer.box.w, layer.box.h) // (code.width + 2 * layer.quiet_zone)
+        modules = qr.side_of(content, layer.error_correction)
+        module = min(layer.box.w, layer.box.h) // (modules + 2 * layer.quiet_zone)
         if module < MIN_MODULE:
             raise QrTooDense
-        side = code.width * module
+        code = qr.modules(content, layer.error_correction)
+        side = modules * module
         x = layer.box.x + (layer.box.w - side) // 2
         y = layer.box.y + (layer.box.h - side) // 2
         large = code.resize((side, side), Image.Resampling.NEAREST)

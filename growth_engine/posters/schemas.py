@@ -28,6 +28,7 @@ from growth_engine.posters.rules import (
 )
 
 MAX_LAYERS = 60
+_UNKNOWN_TYPE = N_("There are layers of type shape, text, avatar, qr and logo.")
 _COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}\Z", error=N_("A colour is written like #1a2b3c."))
 _ANYWHERE = validate.Range(-2000, 3000)
 
@@ -224,7 +225,9 @@ class LayerField(fields.Field[rules.Layer]):
             raise ValidationError(N_("A layer is an object."))
         kind = value.get("type")
         if not isinstance(kind, str) or kind not in _SCHEMAS:
-            raise ValidationError(N_("There are layers of type shape, text, avatar, qr and logo."), "type")
+            raise ValidationError(
+                {"type": [N_("There are layers of type shape, text, avatar, qr and logo.")]}
+            )
         rest = {key: item for key, item in value.items() if key != "type"}
         layer: rules.Layer = _SCHEMAS[kind]().load(rest)
         return layer

@@ -146,6 +146,16 @@ def _is_variation_selector(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
 
+def without(pieces: Sequence[Cluster], unwanted: Callable[[Cluster], bool]) -> list[Cluster]:
+    """The pieces but for unwanted ones, and no doubled spaces where one was."""
+    kept: list[Cluster] = []
+    for piece in pieces:
+        doubled = piece.is_space and (not kept or kept[-1].text.isspace())
+        if not doubled and not unwanted(piece):
+            kept.append(piece)
+    return _trimmed(kept)
+
+
 def _trimmed(pieces: list[Cluster]) -> list[Cluster]:
     while pieces and pieces[-1].text.isspace():
         pieces.pop()

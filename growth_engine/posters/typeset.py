@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from PIL import Image, ImageDraw
 
 from growth_engine.posters import fonts
 from growth_engine.posters.rules import Box, TextLayer
 from growth_engine.posters.shapes import painted, rgb
 from growth_engine.posters.text import Cluster, Fitted, Limits, fitted
+
+log = structlog.get_logger(__name__)
 
 # Chinese characters fill the em from 0.88 above the baseline to 0.12 below: their middle is 0.38 above it.
 _MIDDLE = 0.38
@@ -53,7 +56,7 @@ def draw_text(canvas: Image.Image, layer: TextLayer, lines: Fitted, top: int = 0
     plain = len(layer.fill.stops) == 1
     mask = None if plain else Image.new("L", region.size, 0)
     draw = ImageDraw.Draw(region if mask is None else mask)
-    ink: fonts_ink = rgb(layer.fill.stops[0]) if plain else 255
+    ink: _Ink = rgb(layer.fill.stops[0]) if plain else 255
     inner_x, inner_y = layer.box.x - area.x, layer.box.y - area.y
     step = lines.size * layer.line_height
     spare = layer.box.h - step * len(lines.lines)
@@ -68,7 +71,7 @@ def draw_text(canvas: Image.Image, layer: TextLayer, lines: Fitted, top: int = 0
             if run.emoji:
                 _draw_emoji(region, run, x, middle, lines.size)
             else:
-                draw.text((x, middle + _MIDDLE * lines.size), run.text, fill=ink, font=run.font, anchor="ls")
+                _draw_letters(draw, run, (x, middle + _MIDDLE * lines.size), ink)
             x += run.width + gap
         y += step
     if mask is not None:
@@ -76,7 +79,16 @@ def draw_text(canvas: Image.Image, layer: TextLayer, lines: Fitted, top: int = 0
     canvas.paste(region, (area.x, area.y - top))
 
 
-fonts_ink = tuple[int, int, int] | int
+_Ink = tuple[int, int, int] | int
+
+
+def _draw_letters(draw: ImageDraw.ImageDraw, run: _Run, at: tuple[float, float], ink: _Ink) -> None:
+    try:
+        draw.text(at, run.text, fill=ink, font=run.font, anchor="ls")
+    except OSError as error:
+        # FreeType gives up on some outlines ("raster overflow"). A hostile name costs itself its letters,
+        # not the person the poster.
+        log.warning("letters not drawn", letters=[hex(ord(c)) for c in run.text], error=str(error))
 
 
 def _draw_emoji(region: Image.Image, run: _Run, x: float, middle: float, size: int) -> None:
