@@ -90,9 +90,9 @@ TRACES: Final = (
         export=text(f"SELECT to_jsonb(p) - 'workspace_id' AS row FROM pending_events p WHERE {_PENDING}"),  # noqa: S608
         # The Event was accepted and stays; without the person it cannot be decided, so it is shown as parked.
         erase=text(
-            "UPDATE pending_events p SET payload = payload - 'person', parked_at = coalesce(parked_at, :now),"
+            "UPDATE pending_events p SET payload = payload - 'person', parked_at = coalesce(parked_at, :now),"  # noqa: S608
             " error = 'The person was erased before this was posted.'"
-            f" WHERE jsonb_typeof(payload->'person') = 'object' AND {_PENDING}"  # noqa: S608
+            f" WHERE jsonb_typeof(payload->'person') = 'object' AND {_PENDING}"
         ),
     ),
     Trace(

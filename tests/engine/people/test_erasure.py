@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.clock import FixedClock
-from growth_engine.membership import jobs, queries as membership
+from growth_engine.membership import jobs
+from growth_engine.membership import queries as membership
 from growth_engine.people import queries, service
 from growth_engine.people.rules import Identity
 from tests.factories.people import campaign_of, make_contact, make_grants, make_participant, make_plan
