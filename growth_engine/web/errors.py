@@ -37,6 +37,8 @@ _HTTP = {
     500: ("error", N_("Something went wrong on our side. Please try again.")),
     503: ("unavailable", N_("This is not available right now. Please try again in a moment.")),
 }
+#: Default messages of ``kit.errors`` that are not above; marked here, for that module imports nothing.
+_DEFAULTS = (N_("There is nothing here."), N_("This does not fit the present state."))
 _TITLES = {
     400: N_("That did not work"),
     401: N_("Please sign in"),
