@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 #: Row-level security compares ``workspace_id`` with this transaction-local setting.
 WORKSPACE_SETTING = "ge.workspace_id"
 
-_SCOPE = text(f"SELECT set_config('{WORKSPACE_SETTING}', :workspace_id, true)")  # noqa: S608
+_SCOPE = text(f"SELECT set_config('{WORKSPACE_SETTING}', :workspace_id, true)")
 
 
 def psycopg_url(url: str) -> str:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flask import g
 
+from growth_engine.context import Ctx
 from growth_engine.kit import rest, web
 from growth_engine.kit.errors import Conflict, Invalid
-from growth_engine.kit.i18n import N_, translate
-from growth_engine.ledger.contract import Reason
-from growth_engine.people import rules as people
-from growth_engine.plays import participation, queries
+from growth_engine.kit.i18n import N_
+from growth_engine.kit.pages import Page
+from growth_engine.people import queries as people
+from growth_engine.people import rules as identities
+from growth_engine.plays import figures, participation, queries
 from growth_engine.plays.invites import invite_url
+from growth_engine.plays.models import Participant
 from growth_engine.plays.participation import CannotJoin, JoinAsk, JoinOutcome
 from growth_engine.plays.reasons import REASONS
-from growth_engine.plays.schemas import Join, JoinedShape, ReceivedShape
+from growth_engine.plays.schemas import (
+    Join,
+    JoinedShape,
+    LeftShape,
+    ParticipantDetail,
+    ParticipantRow,
+    ReceivedShape,
+)
+from growth_engine.plays.words import in_words
 from growth_engine.settings import Settings
 
 blp = rest.Blueprint("participants", __name__, description="People in campaigns.")
@@ -52,6 +63,75 @@ def join_campaign(campaign_id: str, body: Mapping[str, Any]) -> tuple[dict[str, 
     return _joined(outcome, parts.settings)
 
 
+@blp.get("/campaigns/<campaign_id>/participants")
+@rest.scope("participants:read")
+@rest.asks(rest.PageQuery)
+@rest.answers(200, rest.page_of(ParticipantRow))
+def list_participants(ctx: Ctx, campaign_id: str, query: Mapping[str, Any]) -> Page[Any]:
+    """Everybody in a campaign, in order of joining; who left is among them."""
+    queries.campaign(ctx, campaign_id)
+    (after,) = rest.after(query["cursor"], int) or (0,)
+    rows, last = queries.participants_page(ctx, campaign_id, after=after, limit=query["limit"])
+    wanted = [row.number for row in rows] + [row.inviter_number for row in rows]
+    dressed = queries.by_numbers(ctx, campaign_id, wanted)
+    return rest.page([_row(ctx, row, dressed) for row in rows], last)
+
+
+@blp.get("/participants/<participant_id>")
+@rest.scope("participants:read")
+@rest.answers(200, ParticipantDetail)
+@rest.refuses(503)
+def get_participant(ctx: Ctx, participant_id: str) -> dict[str, Any]:
+    """A person in a campaign, with team, score and rank."""
+    row = queries.participant(ctx, participant_id)
+    dressed = queries.by_numbers(ctx, row.campaign_id, [row.number, row.inviter_number])
+    views, seq = figures.of_members(ctx, row.campaign_id, [row.number])
+    view = views[row.number]
+    return {
+        **_row(ctx, row, dressed),
+        "team": {"level1": view.level1, "level2": view.level2},
+        "score": view.score,
+        "rank": view.rank,
+        "as_of_seq": seq,
+    }
+
+
+@blp.post("/contacts/<reference:ref>/leave", merge_slashes=False)
+@rest.scope("contacts:write")
+@rest.answers(200, LeftShape, as_is=True)
+@rest.refuses(503)
+@rest.outside_transaction
+def leave_everything(ref: str) -> dict[str, Any]:
+    """The person left (unfollowed, quit): their helps stop counting where the campaign says so."""
+    with web.ctx() as ctx:
+        contact_id = people.resolve(ctx, ref)
+    key = rest.event_key(contact_id)
+    posted = participation.leave(web.parts(), g.workspace_id, contact_id, source="api", key=key)
+    campaigns = [
+        {"campaign_id": one.book_id, "accepted": one.accepted, "reasons": in_words(one.reasons)}
+        for one in posted
+    ]
+    return {"contact_id": contact_id, "campaigns": campaigns}
+
+
+def _row(ctx: Ctx, row: Participant, dressed: Mapping[int, tuple[Participant, str]]) -> dict[str, Any]:
+    inviter = dressed.get(row.inviter_number)
+    return {
+        "id": row.id,
+        "campaign_id": row.campaign_id,
+        "contact_id": row.contact_id,
+        "member_no": row.number,
+        "invite_token": row.invite_token,
+        "invite_url": invite_url(ctx.parts.settings, row.invite_token),
+        "inviter_id": inviter[0].id if inviter else None,
+        "nickname": dressed[row.number][1],
+        "state": row.state,
+        "joined_at": row.joined_at,
+        "left_at": row.left_at,
+        "valid_invites": row.valid_invites,
+    }
+
+
 def _require_published(campaign_id: str) -> None:
     name = (g.workspace_id, campaign_id)
     if name in _published:
@@ -66,15 +146,15 @@ def _require_published(campaign_id: str) -> None:
 
 def _ask(body: Mapping[str, Any], region: str) -> JoinAsk:
     person = body["contact"]
-    given = {kind: person[kind] for kind in people.KINDS if kind in person}
+    given = {kind: person[kind] for kind in identities.KINDS if kind in person}
     try:
-        identities = people.normalise_all(given, region)
+        named = identities.normalise_all(given, region)
     except Invalid as error:
         raise Invalid(fields={"contact": error.extra["errors"]}) from None
     return JoinAsk(
-        identities=identities,
+        identities=named,
         contact_id=person.get("id"),
-        nickname=people.clean_nickname(person.get("nickname") or person.get("name") or ""),
+        nickname=identities.clean_nickname(person.get("nickname") or person.get("name") or ""),
         locale=person.get("locale"),
         consent=body["consent"],
         invite_token=body.get("invite_token") or None,
@@ -92,15 +172,3 @@ def _joined(outcome: JoinOutcome, settings: Settings) -> tuple[dict[str, Any], i
         raise CannotJoin(extra={"decision": decision})
     url = invite_url(settings, participant["invite_token"])
     return {**participant, "invite_url": url, "decision": decision}, 201 if outcome.created else 200
-
-
-def in_words(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
-    """Reasons with their message in the language of the request."""
-    return [
-        {
-            "code": reason.code,
-            "message": translate(REASONS[reason.code], reason.params),
-            "params": dict(reason.params),
-        }
-        for reason in reasons
-    ]

@@ -7,23 +7,12 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from growth_engine.kit.i18n import LOCALES, N_, negotiate
-from growth_engine.kit.rest import Document, Moment
+from growth_engine.kit.i18n import LOCALES, N_
+from growth_engine.kit.rest import Document, Locale, Moment, PageQuery
 from growth_engine.people.rules import CONTACT_ID, KINDS, LONGEST
 
 #: Wording a join is noted under when the caller only says ``true``.
 UNNAMED_WORDING = "api"
-_NOT_A_LANGUAGE = N_("Use zh or en.")
-
-
-class Locale(fields.String):
-    """A language we speak, written as any tag of it (``zh-Hans-CN``)."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        tag = negotiate(super()._deserialize(value, attr, data, **kwargs))
-        if tag is None:
-            raise ValidationError(_NOT_A_LANGUAGE)
-        return tag
 
 
 class ConsentField(fields.Field[str]):
@@ -132,6 +121,113 @@ class JoinedShape(ParticipantShape):
     """The participant, and what was decided about this request."""
 
     decision = fields.Nested(DecisionShape, required=True)
+
+
+class ParticipantRow(ParticipantShape):
+    """A person in a campaign, as listed."""
+
+    nickname = fields.String(required=True)
+    left_at = Moment(required=True, allow_none=True)
+
+
+class TeamCount(Document):
+    """People brought and still here."""
+
+    level1 = fields.Integer(required=True, metadata={"description": "By the person."})
+    level2 = fields.Integer(required=True, metadata={"description": "By those."})
+
+
+class ParticipantDetail(ParticipantRow):
+    """A person in a campaign, with figures."""
+
+    team = fields.Nested(TeamCount, required=True)
+    score = fields.Integer(required=True, metadata={"description": "Valid invites, as on the leaderboard."})
+    rank = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Null when blocked or without a score."}
+    )
+    as_of_seq = fields.Integer(
+        required=True, metadata={"description": "The Entry team, score and rank hold up to."}
+    )
+
+
+class TeamQuery(PageQuery):
+    """The query string of a team."""
+
+    level = fields.Integer(
+        load_default=1,
+        validate=validate.OneOf([1, 2]),
+        metadata={"description": "1: brought by the person; 2: brought by those."},
+    )
+
+
+class TeamMember(Document):
+    """Somebody of a team."""
+
+    participant_id = fields.String(required=True)
+    contact_id = fields.String(required=True)
+    member_no = fields.Integer(required=True)
+    inviter_no = fields.Integer(required=True, metadata={"description": "0: came alone."})
+    nickname = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["active", "left", "blocked"]))
+    joined_at = Moment(required=True)
+    team = fields.Nested(TeamCount, required=True)
+    score = fields.Integer(required=True)
+
+
+class OtherSide(Document):
+    """The participant on the other side of an Entry."""
+
+    participant_id = fields.String(required=True)
+    member_no = fields.Integer(required=True)
+    nickname = fields.String(required=True)
+
+
+class EntryShape(Document):
+    """One decision in the books."""
+
+    seq = fields.Integer(required=True, metadata={"description": "Gapless in the campaign's book."})
+    kind = fields.String(
+        required=True, validate=validate.OneOf(["join", "leave", "block", "unblock", "mark"])
+    )
+    at = Moment(required=True)
+    accepted = fields.Boolean(required=True)
+    rule_version = fields.Integer(required=True)
+    role = fields.String(
+        required=True,
+        validate=validate.OneOf(["member", "inviter"]),
+        metadata={"description": "Whether the Entry is about this person, or about one they brought."},
+    )
+    other = fields.Nested(OtherSide, required=True, allow_none=True)
+    reasons = fields.List(fields.Nested(ReasonShape), required=True)
+
+
+class PosterShape(Document):
+    """A participant's poster."""
+
+    id = fields.String(required=True)
+    participant_id = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(["queued", "rendering", "ready", "failed"]))
+    url = fields.String(
+        required=True, allow_none=True, metadata={"description": "Of the picture, once ready."}
+    )
+    error = fields.String(required=True, allow_none=True)
+    asked_at = Moment(required=True)
+    ready_at = Moment(required=True, allow_none=True)
+
+
+class LeftCampaign(Document):
+    """What leaving came to in one campaign."""
+
+    campaign_id = fields.String(required=True)
+    accepted = fields.Boolean(required=True)
+    reasons = fields.List(fields.Nested(ReasonShape), required=True)
+
+
+class LeftShape(Document):
+    """A person left everything."""
+
+    contact_id = fields.String(required=True)
+    campaigns = fields.List(fields.Nested(LeftCampaign), required=True)
 
 
 class ReceivedShape(Document):

@@ -3,6 +3,8 @@
 from growth_engine.kit.rest.operation import (
     DEFAULT_LIMIT,
     Document,
+    ForeignCursor,
+    Locale,
     Moment,
     PageQuery,
     after,
@@ -15,7 +17,7 @@ from growth_engine.kit.rest.operation import (
     scope,
     takes,
 )
-from growth_engine.kit.rest.service import PREFIX, Blueprint, install
+from growth_engine.kit.rest.service import PREFIX, Blueprint, description, install
 from growth_engine.kit.rest.serving import event_key, flat
 
 __all__ = [
@@ -23,11 +25,14 @@ __all__ = [
     "PREFIX",
     "Blueprint",
     "Document",
+    "ForeignCursor",
+    "Locale",
     "Moment",
     "PageQuery",
     "after",
     "answers",
     "asks",
+    "description",
     "event_key",
     "flat",
     "install",

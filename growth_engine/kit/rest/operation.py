@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from growth_engine.kit import pages
+from growth_engine.kit import i18n, pages
+from growth_engine.kit.errors import Invalid
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,6 +30,16 @@ class Moment(fields.DateTime):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         return value
+
+
+class Locale(fields.String):
+    """A language we speak, written as any tag of it (``zh-Hans-CN``)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        tag = i18n.negotiate(super()._deserialize(value, attr, data, **kwargs))
+        if tag is None:
+            raise ValidationError(i18n.N_("Use zh or en."))
+        return tag
 
 
 class PageQuery(Document):
@@ -68,6 +79,7 @@ class Operation:
 
     scope: str = ""
     body: Schema | None = None
+    body_needed: bool = True
     query: Schema | None = None
     answers: Mapping[int, tuple[Schema | None, str]] = field(default_factory=dict)
     refuses: Sequence[int] = ()
@@ -101,9 +113,10 @@ def scope(name: str) -> Callable[[View], View]:
     return _note(scope=name)
 
 
-def takes(schema: type[Schema]) -> Callable[[View], View]:
-    """The endpoint takes a JSON body, loaded and handed to the view as ``body``."""
-    return _note(body=schema())
+def takes(schema: type[Schema], *, needed: bool = True) -> Callable[[View], View]:
+    """The endpoint takes a JSON body, loaded and handed to the view as ``body``; none at all is ``{}``
+    unless it is ``needed``."""
+    return _note(body=schema(), body_needed=needed)
 
 
 def asks(schema: type[Schema]) -> Callable[[View], View]:
@@ -151,13 +164,22 @@ def page_of(schema: type[Schema]) -> Schema:
     return made
 
 
+class ForeignCursor(Invalid):
+    """A cursor that is none, or one of another list."""
+
+    message = i18n.N_("This cursor is not one of this list. Start again without it.")
+
+    def __init__(self) -> None:
+        super().__init__(fields={"cursor": [self.message]})
+
+
 def after(cursor: str, *kinds: type[str] | type[int]) -> tuple[Any, ...] | None:
-    """The position inside a cursor, ``None`` for the first page; Invalid for a cursor of another list."""
+    """The position inside a cursor, ``None`` for the first page; raises ForeignCursor."""
     if not cursor:
         return None
     position = pages.read_cursor(cursor)
     if len(position) != len(kinds) or not all(map(isinstance, position, kinds)):
-        return pages.read_cursor("!")  # refused in the same words as a broken one
+        raise ForeignCursor
     return position
 
 

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import flask_smorest
+import orjson
+from apispec.ext.marshmallow import MarshmallowPlugin, resolver
 from flask import Flask, Response
 from flask_smorest.utils import prepare_response
 from werkzeug.routing import BaseConverter
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 VERSION = "1.0"
-API = "api.smorest"
+DESCRIPTION = "api.description"
 #: What every endpoint may answer: bad token, missing scope, too many requests.
 _ALWAYS = (401, 403, 429)
 _WITH_BODY = (400, 413, 415, 422)
@@ -50,8 +52,10 @@ class Reference(BaseConverter):
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """Endpoints of one kind of thing, all under ``/api/v1``."""
 
-    def __init__(self, tag: str, import_name: str, *, description: str) -> None:
-        super().__init__(f"api-{tag}", import_name, url_prefix=PREFIX, description=description)
+    def __init__(self, tag: str, import_name: str, *, description: str = "") -> None:
+        super().__init__(
+            import_name.replace(".", "-"), import_name, url_prefix=PREFIX, description=description
+        )
         self.tag = tag
         self.after_request(serving.finish)
 
@@ -104,11 +108,18 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
                 prepare_response(response, self.spec, "application/problem+json")
                 self.spec.components.response(status.name, response, lazy=True)
 
+    def _register_etag_headers(self) -> None:
+        pass
+
+    def _register_pagination_header(self) -> None:
+        pass
+
     def add(self, blueprint: Blueprint) -> None:
         """Serve and document a blueprint."""
         self._app.register_blueprint(blueprint)
         blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
-        self.spec.tag({"name": blueprint.tag, "description": blueprint.description})
+        if blueprint.description:
+            self.spec.tag({"name": blueprint.tag, "description": blueprint.description})
 
 
 def install(
@@ -117,27 +128,43 @@ def install(
     *,
     authenticate: Callable[[Parts, str], tuple[str, Actor]],
     require_scope: Callable[[Actor, str], None],
-) -> Api:
+) -> None:
     """Put the endpoints of ``modules`` (each with a ``blp``) and the OpenAPI document into the app."""
     parts: Parts = app.extensions[web.EXTENSION]
     limiter = RateLimiter(parts.queue, parts.settings.api_rate_per_minute)
     app.extensions[f"{web.EXTENSION}.{serving.GATE}"] = serving.Gate(authenticate, require_scope, limiter)
     app.url_map.converters["reference"] = Reference
     app.config.update(API_TITLE="Growth Engine", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
-    api = Api(app, spec_kwargs={"info": {"description": INTRODUCTION}, "servers": [{"url": "/"}]})
+    api = Api(
+        app,
+        spec_kwargs={
+            "info": {"description": INTRODUCTION},
+            "servers": [{"url": "/"}],
+            "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=_schema_name),
+        },
+    )
     api.spec.components.security_scheme(
         "token", {"type": "http", "scheme": "bearer", "description": "An API token: `ge_…`."}
     )
     for module in modules:
         api.add(module.blp)
-    document = app.json.dumps(api.spec.to_dict())
+    described: dict[str, Any] = api.spec.to_dict()
+    app.extensions[f"{web.EXTENSION}.{DESCRIPTION}"] = described
+    document = orjson.dumps(described)
     app.add_url_rule(
-        f"{PREFIX}/openapi.json",
-        "openapi",
-        lambda: Response(document, mimetype="application/json"),
+        f"{PREFIX}/openapi.json", "openapi", lambda: Response(document, mimetype="application/json")
     )
-    app.extensions[f"{web.EXTENSION}.{API}"] = api
-    return api
+
+
+def description(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of the app."""
+    described: dict[str, Any] = app.extensions[f"{web.EXTENSION}.{DESCRIPTION}"]
+    return described
+
+
+def _schema_name(schema: Any) -> str:
+    """Python calls some shapes ``…Shape`` to tell them from tables; callers need not know."""
+    return resolver(schema).removesuffix("Shape")
 
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -153,7 +180,7 @@ def _documented(name: str, rule: str, said: Operation, methods: Sequence[str]) -
     if writes:
         parameters.append(dict(_KEY_PARAMETER))
     if said.body is not None:
-        parameters.append({"in": "json", "required": True, "schema": said.body})
+        parameters.append({"in": "json", "required": said.body_needed, "schema": said.body})
     refused = {*_ALWAYS, *said.refuses}
     refused |= {404} if _PARAMETER.search(rule) else set()
     refused |= set(_WITH_BODY) if said.body is not None else set()

@@ -62,7 +62,7 @@ def serving(view: Callable[..., Any], said: Operation) -> Callable[..., Response
         if said.query is not None:
             given["query"] = _load(said.query, request.args.to_dict())
         if said.body is not None:
-            document = _read_json()
+            document = _read_json(said)
             given["body"] = _load(said.body, document)
         key = None if request.method in web.SAFE_METHODS else request.headers.get(IDEMPOTENCY_HEADER)
         if key is not None:
@@ -103,11 +103,13 @@ def _admit(scope: str) -> None:
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def _read_json() -> Any:
+def _read_json(said: Operation) -> Any:
     """The JSON body; 415 for another kind of content, 400 for what is no JSON or nested too deep."""
+    body = request.get_data()
+    if not body and not said.body_needed:
+        return {}
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
-    body = request.get_data()
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -1,0 +1,22 @@
+"""Decisions as the API tells them: codes for programs, words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from growth_engine.kit.i18n import translate
+from growth_engine.ledger.contract import Reason
+from growth_engine.plays.reasons import REASONS
+
+
+def in_words(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
+    """Reasons with their message in the language spoken now."""
+    return [
+        {
+            "code": reason.code,
+            "message": translate(REASONS[reason.code], reason.params),
+            "params": dict(reason.params),
+        }
+        for reason in reasons
+    ]
