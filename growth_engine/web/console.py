@@ -1,4 +1,4 @@
-"""``/console``: leads each member of staff to the first page of their menu."""
+"""``/`` and ``/console``: lead each member of staff to the first page of their menu."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from growth_engine.kit.web import check_staff
 from growth_engine.web.navigation import menu
 
 bp = Blueprint("console", __name__)
+
+
+@bp.get("/")
+def front() -> Response:
+    return redirect(url_for("console.home"))
 
 
 @bp.get("/console")
