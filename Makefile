@@ -11,6 +11,7 @@ export PORT GROWTH_DATA_DIR
 BIN := .venv/bin
 READY := .venv/.ready
 UV := $(BIN)/uv --quiet
+SYNC := $(UV) pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 
 help: ## show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,7 +20,8 @@ help: ## show this list
 setup: $(READY) ## make the virtual environment (run and test do it by themselves)
 
 # Everything pinned with hashes, uv itself too; compiled now, since the environment may forbid it later
-# and each start would then take seconds longer; the stamp makes the next run quick.
+# and each start would then take seconds longer; the stamp makes the next run quick. uv brings its own
+# list of authorities; behind a proxy with one of its own, the machine's list is tried next.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Growth Engine needs Python 3.11 or newer; $(PYTHON) is missing or older. Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -28,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Installing the pinned packages …"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	@$(UV) pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	@$(SYNC) 2>.venv/sync.log || $(SYNC) --system-certs || { cat .venv/sync.log >&2; exit 1; }
 	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
