@@ -1,0 +1,238 @@
+"""From a filled-in form to a participant: who must prove their number, the join itself, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import orjson
+import structlog
+from flask import Response, flash, make_response, redirect, request, url_for
+from flask_babel import gettext as _
+
+from growth_engine.channels.sms import NoSms
+from growth_engine.kit import web
+from growth_engine.kit.crypto import Signer, keyed_digest
+from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.i18n import current_locale, translate
+from growth_engine.ledger import queries as books
+from growth_engine.ledger.contract import Reason
+from growth_engine.people import codes
+from growth_engine.people import queries as people
+from growth_engine.people import service as people_service
+from growth_engine.people.rules import Identity
+from growth_engine.plays import invites, participation
+from growth_engine.plays.participation import JoinAsk, JoinOutcome
+from growth_engine.web.h5 import limits, notice
+from growth_engine.web.h5.visit import Shown, Visit, remember
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "h5"
+_DRAFT_COOKIE = "ge_join"
+_DRAFT_SECONDS = 30 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A registration as filled in; waits in a signed cookie while a code or a decision is on its way."""
+
+    campaign_id: str
+    phone: str
+    nickname: str
+    token: str
+    consent: str
+    nonce: str
+    locale: str
+    address: str
+    proven: bool = False
+    """The number was proved by a code."""
+
+    def ask(self) -> JoinAsk:
+        return JoinAsk(
+            identities=[Identity("phone", self.phone)],
+            nickname=self.nickname,
+            locale=self.locale,
+            consent=self.consent,
+            invite_token=self.token or None,
+            device=web.visitor_id(),
+            address=self.address or None,
+        )
+
+    def key(self) -> str:
+        """The same form sent twice is one Event; with anything changed it is another."""
+        content = orjson.dumps({**asdict(self), "proven": False}, option=orjson.OPT_SORT_KEYS).decode()
+        return keyed_digest(web.parts().settings.secret_key, f"join {web.visitor_id()} {content}")
+
+
+def draft_of(campaign: Shown, typed: Mapping[str, str], token: str) -> Draft:
+    return Draft(
+        campaign_id=campaign.id,
+        phone=typed["phone"],
+        nickname=typed["nickname"],
+        token=token,
+        consent=wording(campaign),
+        nonce=typed["nonce"],
+        locale=current_locale(),
+        address=limits.address(),
+    )
+
+
+def wording(campaign: Shown) -> str:
+    """Names what is agreed to: our sentence, and the rules and privacy note as published."""
+    return f"h5-1:{campaign.id}:{campaign.version}"
+
+
+# -- the way in --------------------------------------------------------------------------------------
+
+
+def begin(visit: Visit, draft: Draft) -> bool:
+    """Whether the join may go ahead; otherwise the number must be proved first.
+
+    Typing a number must not open the page of whoever it belongs to.
+    """
+    owner = people.by_identity(visit.ctx, Identity("phone", draft.phone))
+    if owner is not None and owner in visit.family:
+        return True
+    if visit.campaign.config.get("phone_code"):
+        return False
+    # Known by now because this very form made it known (sent twice): not a stranger's number.
+    return owner is None or books.event_is_known(visit.ctx, SOURCE, draft.key())
+
+
+def ask_for_code(campaign: Shown, draft: Draft, *, known: bool = True) -> Response | tuple[str, int]:
+    """Send a code to the number, then on to the page that takes it."""
+    parts = web.parts()
+    if isinstance(parts.sms, NoSms):
+        return notice.answer(campaign, "no_code" if known else "code_needed")
+    try:
+        codes.send_code(
+            parts, campaign.workspace_id, draft.phone, address=draft.address, locale=current_locale()
+        )
+    except codes.CodeTooSoon:
+        flash(_("A code was sent a moment ago. Please use that one."), "info")
+    response = make_response(redirect(url_for("h5_code.form", campaign_id=campaign.id), 303))
+    keep(response, draft)
+    return response
+
+
+def finish(campaign: Shown, draft: Draft, family: list[str]) -> Response | tuple[str, int]:
+    """Join, and lead on: to the person's page, to the waiting page, or to the reason why not."""
+    outcome = participation.join(
+        web.parts(), campaign.workspace_id, campaign.id, draft.ask(), source=SOURCE, key=draft.key()
+    )
+    if outcome.pending:
+        response = make_response(redirect(url_for("h5_waiting.page", campaign_id=campaign.id), 303))
+        keep(response, draft)
+        return response
+    if outcome.participant is None:
+        return _refused(campaign, outcome)
+    if not draft.proven and not _is_theirs(campaign, outcome, family):
+        return ask_for_code(campaign, draft)
+    if outcome.participant["state"] == "blocked":
+        return _refused(campaign, outcome)
+    return _welcome(campaign, draft, outcome)
+
+
+def _refused(campaign: Shown, outcome: JoinOutcome) -> tuple[str, int]:
+    codes_ = [reason.code for reason in outcome.reasons]
+    code = next((one for one in codes_ if one in notice.NOTICES), "refused")
+    return notice.answer(campaign, code)
+
+
+def _is_theirs(campaign: Shown, outcome: JoinOutcome, family: list[str]) -> bool:
+    """Whether the participant is this visitor's: known from the cookie, or met by this very Event.
+
+    Two browsers can send one new number at the same moment; only the one that made the contact owns it.
+    """
+    participant = outcome.participant
+    assert participant is not None
+    if participant["contact_id"] in family:
+        return True
+    if {reason.code for reason in outcome.reasons} & {"already_joined", "came_back"}:
+        return False
+    with web.parts().open(campaign.workspace_id) as ctx:
+        contact = people.contact(ctx, participant["contact_id"])
+    return bool(contact.first_seen_at == participant["joined_at"])
+
+
+def _welcome(campaign: Shown, draft: Draft, outcome: JoinOutcome) -> Response:
+    participant = outcome.participant
+    assert participant is not None
+    if draft.proven:
+        with web.parts().open(campaign.workspace_id) as ctx:
+            people_service.prove(ctx, participant["contact_id"], "phone", draft.phone)
+    request_poster(campaign, participant["id"])
+    _greet(campaign, outcome)
+    response = make_response(redirect(url_for("h5_me.page", campaign_id=campaign.id), 303))
+    remember(response, campaign.workspace_id, participant["contact_id"])
+    drop(response)
+    return response
+
+
+def _greet(campaign: Shown, outcome: JoinOutcome) -> None:
+    reasons = {reason.code: reason for reason in outcome.reasons}
+    if "already_joined" in reasons:
+        flash(_("You take part already. Here is your page."), "info")
+    elif "came_back" in reasons:
+        flash(_("Welcome back!"), "success")
+    else:
+        flash(campaign.copy.get("thanks") or _("You are in. Welcome!"), "success")
+        for reason in _worth_saying(outcome):
+            flash(_("Your friend's invite does not count: %(why)s", why=in_words(reason)), "warning")
+
+
+def _worth_saying(outcome: JoinOutcome) -> list[Reason]:
+    """Why the invite did not count; an accepted join only carries remarks about the inviter."""
+    return [] if outcome.accepted else list(outcome.reasons)
+
+
+def in_words(reason: Reason) -> str:
+    message, params = participation.reason_text(reason)
+    return translate(message, params)
+
+
+def request_poster(campaign: Shown, participant_id: str) -> bool:
+    """Ask for the poster; whether that worked. A person who has joined must not see an error for it."""
+    if not campaign.has_poster:
+        return False
+    try:
+        with web.parts().open(campaign.workspace_id) as ctx:
+            invites.request_poster(ctx, participant_id)
+    except GrowthError as error:
+        log.warning("h5.poster_not_requested", participant=participant_id, code=error.code)
+        return False
+    return True
+
+
+# -- the draft's cookie ------------------------------------------------------------------------------
+
+
+def keep(response: Response, draft: Draft) -> None:
+    value = _signer().sign([web.visitor_id(), asdict(draft)])
+    web.set_cookie(response, _DRAFT_COOKIE, value, max_age=_DRAFT_SECONDS)
+
+
+def kept(campaign_id: str) -> Draft | None:
+    """The registration this browser is in the middle of; of this campaign, this visitor, and not too old."""
+    value = _signer().unsign(request.cookies.get(_DRAFT_COOKIE, ""), max_age=_DRAFT_SECONDS)
+    if not isinstance(value, list) or len(value) != 2 or value[0] != web.visitor_id():
+        return None
+    written: dict[str, Any] = value[1]
+    if written.keys() != {one.name for one in fields(Draft)}:  # kept by an earlier release
+        return None
+    draft = Draft(**written)
+    return draft if draft.campaign_id == campaign_id else None
+
+
+def drop(response: Response) -> None:
+    response.delete_cookie(_DRAFT_COOKIE, path="/", samesite="Lax", httponly=True)
+
+
+def proven(draft: Draft) -> Draft:
+    return replace(draft, proven=True)
+
+
+def _signer() -> Signer:
+    return Signer(web.parts().settings.secret_key, "phone registration")
