@@ -113,9 +113,10 @@ def emoji_picture(name: str, size: int) -> Image.Image:
         return picture.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
 
 
-def pieces_of(text: str, *, multiline: bool = False) -> list[Cluster]:
+@lru_cache(maxsize=1024)
+def pieces_of(text: str, *, multiline: bool = False) -> tuple[Cluster, ...]:
     """Clean clusters of a text, without those no font of ours can draw."""
-    return without(clusters_of(text, emoji_table(), multiline=multiline), _is_undrawable)
+    return tuple(without(clusters_of(text, emoji_table(), multiline=multiline), _is_undrawable))
 
 
 def _is_undrawable(piece: Cluster) -> bool:
