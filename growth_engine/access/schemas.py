@@ -28,7 +28,9 @@ class SignInForm(_Form):
 
 
 class InviteForm(_Form):
-    name = fields.String(required=True, validate=_NAME, metadata={"label": N_("Name"), "autocomplete": "off"})
+    name = fields.String(
+        required=True, validate=_NAME, metadata={"label": N_("Full name"), "autocomplete": "off"}
+    )
     email = fields.String(
         required=True,
         validate=validate.Length(max=254),
@@ -69,7 +71,7 @@ class TokenForm(_Form):
 
 class ProfileForm(_Form):
     name = fields.String(
-        required=True, validate=_NAME, metadata={"label": N_("Name"), "autocomplete": "name"}
+        required=True, validate=_NAME, metadata={"label": N_("Full name"), "autocomplete": "name"}
     )
     locale = fields.String(
         load_default="",
