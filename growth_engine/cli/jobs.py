@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import text
 
 from growth_engine.cli import _product
+
+if TYPE_CHECKING:
+    from growth_engine.context import Ctx
 
 
 @click.group()
@@ -38,18 +42,14 @@ def list_jobs() -> None:
 @_product.data_dir_option
 def stuck(data_dir: Path) -> None:
     """What gave up after many tries, and jobs whose last run failed. Exit code 1 when there is any."""
-    from growth_engine.kit import jobs, outbox
+    from growth_engine.kit import jobs
 
     table = Table("Workspace", "What", "Tries", "Why", title="Stuck")
     with _product.parts_at(data_dir) as parts:
         for workspace in _product.workspaces(parts):
-            with parts.db.transaction(workspace) as session:
-                for event in outbox.stuck(session):
-                    table.add_row(
-                        workspace, f"event {event.name} {event.id}", str(event.attempts), event.error
-                    )
-                for row in session.execute(_STUCK_ROWS):
-                    table.add_row(workspace, f"{row.what} {row.id}", str(row.attempts), row.error or "")
+            with parts.open(workspace) as ctx:
+                for what, tries, why in _stuck_rows(ctx):
+                    table.add_row(workspace, what, str(tries), why or "")
         for name, error in sorted(jobs.failing(parts.queue).items()):
             job, _, workspace = name.partition(" ")
             table.add_row(workspace, f"job {job}", "", error)
@@ -60,42 +60,36 @@ def stuck(data_dir: Path) -> None:
     raise click.exceptions.Exit(1)
 
 
+def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
+    """What each slice has put aside: what it is, tries, the last error."""
+    from growth_engine.kit import outbox
+    from growth_engine.ledger import queries as ledger
+    from growth_engine.membership import queries as membership
+    from growth_engine.posters import queries as posters
+
+    for event in outbox.stuck(ctx.session):
+        yield f"event {event.name} {event.id}", event.attempts, event.error
+    for pending, stored in ledger.parked_events(ctx):
+        yield f"{stored.kind} {pending.event_id}", pending.attempts, pending.error
+    for grant in membership.stuck_grants(ctx):
+        yield f"grant {grant.id}", grant.attempts, grant.error
+    for poster in posters.failed(ctx):
+        yield f"poster {poster.id}", poster.attempts, poster.error
+
+
 @command.command()
 @_product.data_dir_option
 @_product.workspace_option
 def retry(data_dir: Path, workspace: str) -> None:
     """Let everything that is stuck in a workspace try again now."""
     from growth_engine.kit import outbox
+    from growth_engine.ledger import service as ledger
+    from growth_engine.membership import service as membership
+    from growth_engine.posters import service as posters
 
     with _product.parts_at(data_dir) as parts:
         workspace_id = _product.workspace_id(parts, workspace)
-        events = outbox.retry(parts, workspace_id)
-        rows = 0
+        count = outbox.retry(parts, workspace_id) + ledger.retry_parked(parts, workspace_id)
         with parts.open(workspace_id) as ctx:
-            for job, statement in _RETRY_ROWS.items():
-                rows += len(ctx.session.execute(statement, {"now": ctx.now()}).all())
-                ctx.ring(job)
-    click.echo(f"{events} events and {rows} rows try again.")
-
-
-# What each slice parks when it gives up, read-only and by state alone.
-_STUCK_ROWS = text(
-    "SELECT 'grant' AS what, id, attempts, error FROM grants WHERE state = 'stuck'"
-    " UNION ALL SELECT 'poster', id, attempts, error FROM posters WHERE state = 'failed'"
-    " UNION ALL SELECT 'parked event', event_id, attempts, error FROM pending_events"
-    "  WHERE parked_at IS NOT NULL"
-    " ORDER BY 1, 2 LIMIT 500"
-)
-_RETRY_ROWS = {
-    "grants.drain": text(
-        "UPDATE grants SET state = 'pending', attempts = 0, next_at = :now WHERE state = 'stuck' RETURNING id"
-    ),
-    "posters.render": text(
-        "UPDATE posters SET state = 'queued', attempts = 0, next_at = :now"
-        " WHERE state = 'failed' RETURNING id"
-    ),
-    "ledger.sweep": text(
-        "UPDATE pending_events SET parked_at = NULL, attempts = 0, next_at = :now"
-        " WHERE parked_at IS NOT NULL RETURNING event_id"
-    ),
-}
+            count += membership.retry_stuck(ctx) + posters.retry_failed(ctx)
+    click.echo(f"{count} try again.")

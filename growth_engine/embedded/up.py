@@ -262,17 +262,20 @@ def _healthy(settings: Settings) -> Callable[[], bool]:
 def _show(settings: Settings, link: str, console: Console) -> None:
     base = settings.public_url
     lines = [
-        f"Phone page   {base}/w/{DEMO}",
         f"Console      {base}/console",
+        f"Phone pages  {base}/c/…  (each campaign shows its address and QR code in the console)",
         f"API          {base}/api/v1/docs",
+        f"Health       {base}/healthz",
         "",
-        "Sign in once with this link (valid for a short time; there is no default password):",
+        "Sign in once with this link (it is good for a short time; there is no default password):",
         link,
         "",
-        "In a second terminal: growth-engine staff link --email " + DEMO_EMAIL,
+        f"Another one: growth-engine staff link --email {DEMO_EMAIL}",
         "Ctrl-C stops everything.",
     ]
     if console.is_terminal:
-        console.print(Panel.fit("\n".join(lines), title="Growth Engine", border_style="green"))
+        console.print(
+            Panel.fit("\n".join(lines), title="Growth Engine", border_style="green"), soft_wrap=True
+        )
     else:
         console.print("\n".join(["Growth Engine is up.", *lines]), soft_wrap=True, highlight=False)
