@@ -36,7 +36,8 @@ class Lines(fields.Field[list[str]]):
     """Paragraphs or rules, one a line: a list of strings, or one string with line breaks (a form)."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(load_default=list, **kwargs)
+        metadata = {"widget": "textarea", **kwargs.pop("metadata", {})}
+        super().__init__(load_default=list, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[str]:
         lines = value.splitlines() if isinstance(value, str) else value
@@ -98,7 +99,7 @@ class ContentSchema(Schema):
         metadata=_copy(
             N_("Privacy note"),
             N_("What is collected, what for, how long it is kept, and how to have it deleted."),
-            long=True,
+            widget="textarea",
         ),
     )
     contact = Words(
@@ -110,7 +111,7 @@ class ContentSchema(Schema):
     colour = fields.String(
         load_default="#07c160",
         validate=validate.Regexp(r"#[0-9a-fA-F]{6}\Z", error=N_("A colour is written like #1a2b3c.")),
-        metadata=_copy(N_("Accent colour"), colour=True),
+        metadata=_copy(N_("Accent colour"), widget="color"),
     )
 
 

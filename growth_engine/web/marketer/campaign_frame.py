@@ -1,0 +1,137 @@
+"""What every page about one campaign shows: its head, its tabs, its live figures, and people by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask import url_for
+
+from growth_engine.context import Ctx
+from growth_engine.kit import web
+from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.i18n import N_
+from growth_engine.ledger.contract import Reason
+from growth_engine.ledger.mirror import BookKey, MemberView, MirrorBroken, MirrorUnavailable, Totals
+from growth_engine.plays import lifecycle, queries
+from growth_engine.plays.models import Campaign, CampaignVersion, Participant
+from growth_engine.plays.reasons import REASONS
+from growth_engine.plays.registry import play
+
+log = structlog.get_logger(__name__)
+
+TABS: Sequence[tuple[str, str]] = (
+    ("campaign.overview", N_("Overview")),
+    ("campaign_tree.tree", N_("Invite tree")),
+    ("campaign_entries.listing", N_("Entries")),
+    ("campaign_rewards.listing", N_("Rewards and posters")),
+    ("campaign_versions.listing", N_("Versions")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The campaign of a page. ``published`` is what people see, ``changed`` that the draft differs."""
+
+    campaign: Campaign
+    published: CampaignVersion | None
+    changed: bool
+    actions: Sequence[str]
+    play_title: str
+    book: BookKey
+    link: str
+    """Public address of the landing page; empty before the first publication."""
+
+    @property
+    def tabs(self) -> Sequence[tuple[str, str]]:
+        return TABS if self.campaign.rule_version else ()
+
+
+def frame(ctx: Ctx, campaign_id: str) -> Frame:
+    """Raises UnknownCampaign for another workspace's."""
+    campaign = queries.campaign(ctx, campaign_id)
+    published = queries.version(ctx, campaign.id, campaign.rule_version) if campaign.rule_version else None
+    changed = published is not None and any(
+        getattr(published, name) != getattr(campaign, name)
+        for name in ("config", "content", "starts_at", "ends_at")
+    )
+    link = ""
+    if published is not None:
+        path = url_for("h5_landing.public", campaign_id=campaign.id)
+        link = web.parts().settings.public_url.rstrip("/") + path
+    return Frame(
+        campaign=campaign,
+        published=published,
+        changed=changed and campaign.state != "ended",
+        actions=lifecycle.actions(campaign.state),
+        play_title=play(campaign.play).title,
+        book=BookKey(ctx.workspace_id, campaign.id),
+        link=link,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The live figures of one campaign, from the mirror."""
+
+    totals: Totals
+    funnel: Mapping[str, int]
+    cohorts: Sequence[tuple[str, int, int]]
+    leaders: Sequence[tuple[int, int]]
+
+    @property
+    def k(self) -> float:
+        """Valid invites per participant."""
+        return self.totals.score_sum / self.totals.members if self.totals.members else 0.0
+
+
+def figures(book: BookKey, *, leaders: int) -> Figures | None:
+    """``None`` when the mirror cannot be read now; the page says so and shows the rest."""
+    mirror = web.parts().mirror
+    try:
+        return Figures(
+            mirror.totals(book), mirror.funnel(book), mirror.cohorts(book), mirror.leaderboard(book, leaders)
+        )
+    except (MirrorUnavailable, MirrorBroken) as error:
+        _log_away(book, error)
+        return None
+
+
+def views(book: BookKey, numbers: Iterable[int]) -> Mapping[int, MemberView] | None:
+    """The mirror's knowledge of some members by number; ``None`` when it cannot be read now."""
+    wanted = sorted(set(numbers) - {0})
+    try:
+        return {view.number: view for view in web.parts().mirror.members(book, wanted)} if wanted else {}
+    except (MirrorUnavailable, MirrorBroken) as error:
+        _log_away(book, error)
+        return None
+
+
+def _log_away(book: BookKey, error: GrowthError) -> None:
+    log.warning("campaign.mirror_away", campaign=book.campaign_id, code=error.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant as pages name them."""
+
+    number: int
+    name: str
+    """Empty for somebody without a nickname, or erased."""
+    contact_id: str
+    participant: Participant
+
+
+def people_by_number(ctx: Ctx, campaign_id: str, numbers: Iterable[int]) -> dict[int, Person]:
+    found = queries.by_numbers(ctx, campaign_id, numbers)
+    return {
+        number: Person(number, nickname, row.contact_id, row) for number, (row, nickname) in found.items()
+    }
+
+
+def said(reasons: Iterable[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Message id and parameters of reasons as the journal keeps them; an unknown code shows itself."""
+    known = [Reason.from_json(one) for one in reasons]
+    return [(REASONS.get(one.code, one.code), one.params) for one in known]

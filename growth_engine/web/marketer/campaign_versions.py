@@ -1,0 +1,98 @@
+"""Every published version of a campaign's rules and texts, and what changed from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, render_template
+from marshmallow import Schema
+
+from growth_engine.access import queries as access
+from growth_engine.kit import i18n, web
+from growth_engine.kit.i18n import N_, translate
+from growth_engine.plays import queries
+from growth_engine.plays.content import ContentSchema
+from growth_engine.plays.models import CampaignVersion
+from growth_engine.plays.registry import play
+from growth_engine.web.marketer import campaign_frame
+
+bp = Blueprint("campaign_versions", __name__, url_prefix="/console/campaigns")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    version: CampaignVersion
+    changes: Sequence[Change]
+
+
+@bp.get("/<campaign_id>/versions")
+@web.require_staff("marketer")
+def listing(campaign_id: str) -> str:
+    with web.ctx() as ctx:
+        frame = campaign_frame.frame(ctx, campaign_id)
+        versions = queries.versions(ctx, campaign_id)
+        makers = {one.id: one.name for one in access.all_staff(ctx.session)}
+    config = play(frame.campaign.play).Config()
+    earlier = [*versions[1:], None]
+    return render_template(
+        "marketer/campaign_versions.html",
+        frame=frame,
+        campaign=frame.campaign,
+        tab="campaign_versions.listing",
+        versions=[
+            Shown(one, _changes(before, one, config) if before else ())
+            for one, before in zip(versions, earlier, strict=True)
+        ],
+        makers=makers,
+    )
+
+
+def _changes(before: CampaignVersion, after: CampaignVersion, config: Schema) -> list[Change]:
+    found = [
+        Change(translate(label), _words(old), _words(new))
+        for label, old, new in (
+            (N_("Start"), before.starts_at, after.starts_at),
+            (N_("End"), before.ends_at, after.ends_at),
+        )
+        if old != new
+    ]
+    return [
+        *found,
+        *_differences(config, before.config, after.config),
+        *_differences(ContentSchema(), before.content, after.content),
+    ]
+
+
+def _differences(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    return [
+        Change(
+            translate(field.metadata.get("label", name)), _words(before.get(name)), _words(after.get(name))
+        )
+        for name, field in schema.fields.items()
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _words(value: Any) -> str:
+    """A value for people: a moment in the workspace's zone, a ladder step by step, texts line by line."""
+    if value is None or value == "" or value == []:
+        return "–"
+    if isinstance(value, datetime):
+        return i18n.format_moment(value, web.zone())
+    if isinstance(value, bool):
+        return translate(N_("yes") if value else N_("no"))
+    if isinstance(value, list):
+        return "\n".join(_words(one) for one in value)
+    if isinstance(value, Mapping):
+        return " · ".join(f"{key} {one}" for key, one in value.items() if one not in (None, ""))
+    return str(value)

@@ -1,0 +1,94 @@
+"""All campaigns of the workspace: how each is doing, found by name and state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from growth_engine.kit import web
+from growth_engine.kit.i18n import N_
+from growth_engine.kit.pages import Page, write_cursor
+from growth_engine.ledger.mirror import BookKey, MirrorBroken, MirrorUnavailable, Totals
+from growth_engine.plays import queries, service
+from growth_engine.plays.models import Campaign
+from growth_engine.plays.registry import plays
+from growth_engine.web.navigation import NavItem
+
+bp = Blueprint("campaigns", __name__, url_prefix="/console/campaigns")
+log = structlog.get_logger(__name__)
+
+NAV = NavItem(
+    "campaigns.listing",
+    N_("Campaigns"),
+    "speakerphone",
+    10,
+    roles=("marketer",),
+    blueprints=(
+        "campaign", "campaign_editor", "campaign_entries", "campaign_rewards", "campaign_tree",
+        "campaign_versions", "gallery",
+    ),
+)  # fmt: skip
+
+STATES: Mapping[str, str] = {
+    "live": N_("Live"),
+    "scheduled": N_("Scheduled"),
+    "paused": N_("Paused"),
+    "draft": N_("Draft"),
+    "ended": N_("Ended"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    campaign: Campaign
+    totals: Totals | None
+    """``None`` when the live figures cannot be read now, or nobody may take part yet."""
+
+
+@bp.get("")
+@web.require_staff("marketer")
+def listing() -> str:
+    ask = web.page_ask()
+    state = request.args.get("state", "")
+    search = request.args.get("q", "").strip()[:100]
+    with web.ctx() as ctx:
+        after = str(ask.after[0]) if ask.after else ""
+        found, following = queries.campaigns_page(
+            ctx, states=(state,) if state in STATES else (), search=search, after=after, limit=ask.limit
+        )
+        rows = [Row(one, _totals(ctx.workspace_id, one)) for one in found]
+    return render_template(
+        "marketer/campaigns.html",
+        rows=rows,
+        page=Page(rows, write_cursor((following,)) if following else None),
+        state=state,
+        search=search,
+        states=STATES,
+        filtered=bool(state or search or ask.after),
+        titles={slug: one.title for slug, one in plays().items()},
+    )
+
+
+@bp.post("/<campaign_id>/duplicate")
+@web.require_staff("marketer")
+def duplicate(campaign_id: str) -> Response:
+    with web.ctx() as ctx:
+        copied = service.duplicate(ctx, campaign_id)
+    flash(_("This is the copy, a draft without dates."), "success")
+    return redirect(url_for("campaign_editor.edit", campaign_id=copied.id))
+
+
+def _totals(workspace_id: str, campaign: Campaign) -> Totals | None:
+    if not campaign.rule_version:
+        return None
+    try:
+        totals: Totals = web.parts().mirror.totals(BookKey(workspace_id, campaign.id))
+    except (MirrorUnavailable, MirrorBroken) as error:
+        log.warning("campaigns.no_totals", campaign=campaign.id, code=error.code)
+        return None
+    return totals
