@@ -191,7 +191,17 @@ def request_poster(
     if not template.current_version:
         raise TemplateNotVerified
     _check(qr_content, words)
-    personal = {**asdict(words), **_shown(ctx, contact_id)}
+    who = {"participant_id": participant_id, "campaign_id": campaign_id, "contact_id": contact_id}
+    poster = _asked(ctx, template, who, qr_content, {**asdict(words), **_shown(ctx, contact_id)})
+    if poster.state == "queued":
+        ctx.ring("posters.render")
+    return poster
+
+
+def _asked(
+    ctx: Ctx, template: PosterTemplate, who: Mapping[str, str], qr_content: str, personal: dict[str, Any]
+) -> Poster:
+    """The row of these inputs, new or already there, and now the one asked for last."""
     inputs = [template.id, template.current_version, qr_content, personal]
     now = ctx.now()
     asked = (
@@ -199,9 +209,7 @@ def request_poster(
         .values(
             id=ctx.new_id("pst"),
             workspace_id=ctx.workspace_id,
-            campaign_id=campaign_id,
-            participant_id=participant_id,
-            contact_id=contact_id,
+            **who,
             template_id=template.id,
             template_version=template.current_version,
             qr_content=qr_content,
@@ -219,10 +227,7 @@ def request_poster(
         )
         .returning(Poster)
     )
-    poster = ctx.session.scalars(asked, execution_options={"populate_existing": True}).one()
-    if poster.state == "queued":
-        ctx.ring("posters.render")
-    return poster
+    return ctx.session.scalars(asked, execution_options={"populate_existing": True}).one()
 
 
 def _check(qr_content: str, words: PosterWords) -> None:
