@@ -28,13 +28,15 @@ def form(campaign_id: str) -> Answer:
 @bp.post("/c/<campaign_id>/code")
 def submit(campaign_id: str) -> Answer:
     limits.require_room("write")
+    draft = joining.kept(campaign_id)
     with visiting(campaign_id) as visit:
         campaign, family = visit.campaign, visit.family
-    draft = joining.kept(campaign_id)
-    if draft is None:
-        return _start_again(campaign_id)
-    if not codes.check_code(web.parts(), campaign.workspace_id, draft.phone, web.form_text("code")):
-        return _form(campaign, draft, N_("This code is wrong or no longer valid.")), 422
+        if draft is None:
+            return _start_again(campaign_id)
+        if not codes.check_code(web.parts(), campaign.workspace_id, draft.phone, web.form_text("code")):
+            return _form(campaign, draft, N_("This code is wrong or no longer valid.")), 422
+        if draft.enters:
+            return joining.enter(visit, draft)
     return joining.finish(campaign, joining.proven(draft), family)
 
 
@@ -57,7 +59,9 @@ def _form(campaign: Shown, draft: joining.Draft, error: str = "") -> str:
         "h5/code.html",
         action=url_for("h5_code.submit", campaign_id=campaign.id),
         again_url=url_for("h5_code.again", campaign_id=campaign.id),
-        back_url=url_for("h5_register.form", campaign_id=campaign.id, i=draft.token or None),
+        back_url=url_for("h5_enter.form", campaign_id=campaign.id)
+        if draft.enters
+        else url_for("h5_register.form", campaign_id=campaign.id, i=draft.token or None),
         phone=names.masked_phone(draft.phone),
         minutes=codes.LIFETIME.seconds // 60,
         on_console=web.parts().settings.sms_provider == "console",

@@ -48,6 +48,8 @@ class Draft:
     address: str
     proven: bool = False
     """The number was proved by a code."""
+    enters: bool = False
+    """Takes part already and only wants back to their page, from another browser."""
 
     def ask(self) -> JoinAsk:
         return JoinAsk(
@@ -77,6 +79,11 @@ def draft_of(campaign: Shown, typed: Mapping[str, str], token: str) -> Draft:
         locale=current_locale(),
         address=limits.address(),
     )
+
+
+def entrance_of(campaign: Shown, phone: str) -> Draft:
+    """The draft of somebody who takes part already."""
+    return Draft(campaign.id, phone, "", "", "", "", current_locale(), limits.address(), enters=True)
 
 
 def wording(campaign: Shown) -> str:
@@ -114,6 +121,18 @@ def ask_for_code(campaign: Shown, draft: Draft, *, known: bool = True) -> Respon
         flash(_("A code was sent a moment ago. Please use that one."), "info")
     response = make_response(redirect(url_for("h5_code.form", campaign_id=campaign.id), 303))
     keep(response, draft)
+    return response
+
+
+def enter(visit: Visit, draft: Draft) -> Response:
+    """The number is proved: this browser belongs to whoever it is, from now on."""
+    owner = people.by_identity(visit.ctx, Identity("phone", draft.phone))
+    if owner is None:  # erased while the code was on its way
+        return make_response(redirect(url_for("h5_landing.public", campaign_id=draft.campaign_id), 303))
+    people_service.prove(visit.ctx, owner, "phone", draft.phone)
+    response = make_response(redirect(url_for("h5_me.page", campaign_id=draft.campaign_id), 303))
+    remember(response, visit.campaign.workspace_id, owner)
+    drop(response)
     return response
 
 

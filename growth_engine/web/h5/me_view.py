@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 FRIENDS = 20
 ENTRIES = 20
-MESSAGES = 8
+MESSAGES = 5
 _KINDS = ("join", "leave", "block", "unblock")
 
 SIDES: Mapping[str, str] = {

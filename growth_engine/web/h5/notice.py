@@ -119,6 +119,9 @@ def _moments(campaign: Shown, code: str) -> list[tuple[str, datetime]]:
     found = []
     if code == "not_started" and campaign.starts_at:
         found.append((N_("Starts"), campaign.starts_at))
-    if code in ("not_started", "paused", "ended") and campaign.ends_at:
-        found.append((N_("Ends") if code != "ended" else N_("Ended"), campaign.ends_at))
+    if code in ("not_started", "paused") and campaign.ends_at:
+        found.append((N_("Ends"), campaign.ends_at))
+    ended_at = campaign.ended_at or campaign.ends_at
+    if code == "ended" and ended_at:
+        found.append((N_("Ended on"), ended_at))
     return found

@@ -61,6 +61,8 @@ class Shown:
     promise: Mapping[str, Any]
     starts_at: datetime | None
     ends_at: datetime | None
+    ended_at: datetime | None
+    """When it did end: sooner than planned, perhaps."""
     plan_id: str | None
     has_poster: bool
     members: int
@@ -139,6 +141,7 @@ def _shown(ctx: Ctx, campaign_id: str) -> Shown:
         promise=promise,
         starts_at=version.starts_at,
         ends_at=version.ends_at,
+        ended_at=campaign.ended_at,
         plan_id=campaign.plan_id,
         has_poster=campaign.poster_template_id is not None,
         members=members,
