@@ -1,7 +1,7 @@
 # Growth Engine: everything a person or CI needs. `make` alone shows the list.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types drills bench lock i18n format clean
+.PHONY: help setup run test lint types drills bench lock i18n format found clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -77,6 +77,9 @@ i18n: $(READY) ## gather the words, update the catalogues, compile them
 	  $(BIN)/pybabel --quiet $$action -i growth_engine/translations/messages.pot -d growth_engine/translations -l $$locale || exit 1; \
 	done
 	$(BIN)/pybabel --quiet compile -d growth_engine/translations
+
+found: $(READY) ## write down anew which jobs, reactions, plays and routes are found
+	UPDATE_FOUND=1 $(BIN)/pytest -q tests/engine/cli/test_found.py
 
 clean: ## remove caches (never the data folder)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
