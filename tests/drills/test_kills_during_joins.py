@@ -1,4 +1,4 @@
-"""Processes killed in the middle of joins: each accepted join is posted once, both sides have their days once."""
+"""Processes killed amid joins: each accepted join is posted once, both sides have their days once."""
 
 from __future__ import annotations
 
