@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import logging.handlers
+import queue
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -21,6 +24,7 @@ PERSONAL |= {"body", "payload", "form", "facts"}
 SECRET = {"password", "secret", "secret_key", "token", "invite_token", "cookie", "authorization", "api_key"}
 
 _HIDDEN = PERSONAL | SECRET
+_BOUND = "growth_bound"
 # Phone numbers in free text (an error message, a statement): +8613800138000, 13800138000.
 _PHONE = re.compile(r"\+\d{8,15}\b|(?<![\w.-])1[3-9]\d{9}(?![\w.-])")
 # PostgreSQL quotes the offending row: `DETAIL:  Key (kind, value)=(phone, …) already exists.`
@@ -50,12 +54,38 @@ def configure(form: Literal["console", "json"] | str, level: int = logging.INFO)
         _renderer(form),
     ]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=render))
+    foreign = [_merge_bound, *shared[1:]]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=render))
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(lines, handler)
+    listener.start()
+    atexit.register(listener.stop)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_HandOver(lines)]
     root.setLevel(level)
     for noisy in ("rq.worker", "alembic", "httpx", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _HandOver(logging.handlers.QueueHandler):
+    """Leaves a line to one writing thread.
+
+    Written by the request's own thread, every line makes the others queue for the stream's lock: 32
+    threads then answered at half their speed (benchmarks/joins.py).
+    """
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        # Same process: structlog's formatter wants the record as it is. What is bound to the request
+        # must be taken along, the writing thread knows nothing of it.
+        record.__dict__[_BOUND] = structlog.contextvars.get_contextvars()
+        return record
+
+
+def _merge_bound(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The request's id for lines of other libraries (ours carry it already)."""
+    for key, value in getattr(event.get("_record"), _BOUND, {}).items():
+        event.setdefault(key, value)
+    return event
 
 
 def _renderer(form: str) -> Processor:
