@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +47,7 @@ def build_parts(
 ) -> Parts:
     """Every long-lived part of one process; ``close()`` ends them in the reverse order."""
     clock = clock or SystemClock()
-    ids = Ids(clock, bits or secrets.randbits)
+    ids = Ids(clock, bits)
     db = Database(settings.database_url)
     queue = queue_client(settings.queue_redis_url)
     bell = jobs.RqBell(queue)

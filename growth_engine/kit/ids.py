@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import threading
 from collections.abc import Callable
 
 from growth_engine.kit.clock import Clock
@@ -18,15 +19,38 @@ _TOKEN_DIGITS = "23456789abcdefghjkmnpqrstuvwxyz"  # noqa: S105 - an alphabet, n
 TOKEN_LENGTH = 12
 
 
+class BufferedBits:
+    """The operating system's random bits, fetched in pieces of 4 KiB, a store for each thread.
+
+    Every system call gives up the interpreter's lock; a busy web process waits milliseconds to get it
+    back, and a registration needs a dozen ids.
+    """
+
+    def __init__(self, fetch: Callable[[int], bytes] = os.urandom, piece: int = 4096) -> None:
+        self._fetch = fetch
+        self._piece = piece
+        self._local = threading.local()
+
+    def __call__(self, bits: int) -> int:
+        size = (bits + 7) // 8
+        store: bytes = getattr(self._local, "store", b"")
+        at: int = getattr(self._local, "at", 0)
+        if len(store) - at < size:
+            store, at = self._fetch(max(self._piece, size)), 0
+            self._local.store = store
+        self._local.at = at + size
+        return int.from_bytes(store[at : at + size], "big") >> (size * 8 - bits)
+
+
 class Ids:
     """Makes ids and tokens from an injected clock and an injected source of random bits.
 
-    ``bits(n)`` must return an integer of at most ``n`` random bits; ``secrets.randbits`` in production.
+    ``bits(n)`` must return an integer of at most ``n`` random bits, fit for secrets.
     """
 
-    def __init__(self, clock: Clock, bits: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, clock: Clock, bits: Callable[[int], int] | None = None) -> None:
         self._clock = clock
-        self._bits = bits
+        self._bits = bits or BufferedBits()
 
     def new(self, prefix: str) -> str:
         """A new id, e.g. ``new("con")`` -> ``con_06f3vb…``: 48 bits of milliseconds, 80 random bits."""

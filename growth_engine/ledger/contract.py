@@ -45,9 +45,7 @@ class Event:
 
         Salted with the Event's own name, so that equal phone numbers do not hash alike.
         """
-        return hashlib.sha256(
-            f"{self.workspace_id}\0{self.source}\0{self.key}\0".encode() + self.payload()
-        ).digest()
+        return hashlib.sha256(self.payload()).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 
 from growth_engine.ledger.contract import (
     Connected,
@@ -87,50 +89,49 @@ def make_entry(event_id: str, event: Event, draft: EntryDraft, seq: int, at: dat
 
 def begin(conn: Connected, workspace_id: str, book_ids: Sequence[str], lock_timeout_ms: int) -> None:
     """Scope the transaction to the workspace and lock its books, always in the same order."""
+    # The sub-select keeps the order: two batches never wait for each other in a ring. The settings stand
+    # first in the list and so hold for the locks already.
     conn.execute(
-        "SELECT set_config('ge.workspace_id', %s, true), set_config('lock_timeout', %s, true)",
-        (workspace_id, f"{lock_timeout_ms}ms"),
-    )
-    # The sub-select keeps the order: two batches never wait for each other in a ring.
-    conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(id, 0))"
-        " FROM (SELECT unnest(%s::text[]) AS id ORDER BY 1) AS books",
-        (sorted(book_ids),),
+        "SELECT set_config('ge.workspace_id', %s, true), set_config('lock_timeout', %s, true),"
+        " (SELECT count(pg_advisory_xact_lock(hashtextextended(id, 0)))"
+        "  FROM (SELECT unnest(%s::text[]) AS id ORDER BY 1) AS books)",
+        (workspace_id, f"{lock_timeout_ms}ms", sorted(book_ids)),
     )
 
 
 _INSERT_EVENTS = """
 INSERT INTO events (id, workspace_id, book_id, source, key, kind, facts, payload_hash, occurred_at, accepted_at)
-SELECT e.id, %(workspace_id)s, e.book_id, e.source, e.key, e.kind, e.facts::jsonb, e.payload_hash,
-       e.occurred_at, %(now)s
-FROM unnest(%(ids)s::text[], %(books)s::text[], %(sources)s::text[], %(keys)s::text[], %(kinds)s::text[],
-            %(facts)s::text[], %(hashes)s::bytea[], %(occurred)s::timestamptz[])
-     AS e (id, book_id, source, key, kind, facts, payload_hash, occurred_at)
+SELECT e.id, w.id, e.book, e.source, e.key, e.kind, e.facts, sha256((w.salt || e.hash)::bytea), e.occurred_at, %s
+FROM (SELECT id, salt FROM workspaces WHERE id = %s) AS w, json_to_recordset(%s::json)
+  AS e (id text, book text, source text, key text, kind text, facts jsonb, hash text, occurred_at timestamptz)
 ON CONFLICT (workspace_id, source, key) DO NOTHING
 RETURNING id
 """
 
 
-def insert_events(
+def ask_insert_events(
     conn: Connected, workspace_id: str, ids: Sequence[str], events: Sequence[Event], now: datetime
-) -> set[str]:
-    """Store Events not stored before; the ids of those that were new."""
-    rows = conn.execute(
-        _INSERT_EVENTS,
+) -> Cursor[TupleRow]:
+    """Send Events to be stored, without waiting (in a pipeline); the ids of those that were new come back."""
+    rows = [
         {
-            "workspace_id": workspace_id,
-            "now": now,
-            "ids": list(ids),
-            "books": [event.book_id for event in events],
-            "sources": [event.source for event in events],
-            "keys": [event.key for event in events],
-            "kinds": [event.kind for event in events],
-            "facts": [orjson.dumps(event.facts).decode() for event in events],
-            "hashes": [event.payload_hash() for event in events],
-            "occurred": [event.occurred_at for event in events],
-        },
-    ).fetchall()
-    return {row[0] for row in rows}
+            "id": event_id,
+            "book": event.book_id,
+            "source": event.source,
+            "key": event.key,
+            "kind": event.kind,
+            "facts": event.facts,
+            "hash": event.payload_hash().hex(),
+            "occurred_at": event.occurred_at,
+        }
+        for event_id, event in zip(ids, events, strict=True)
+    ]
+    return conn.execute(_INSERT_EVENTS, (now, workspace_id, orjson.dumps(rows).decode()))
+
+
+def insert_event(conn: Connected, event_id: str, event: Event, now: datetime) -> bool:
+    """Store one Event; False when it was stored before."""
+    return bool(ask_insert_events(conn, event.workspace_id, [event_id], [event], now).fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +143,13 @@ class Earlier:
 
 
 _EARLIER = """
-SELECT asked.source, asked.key, e.id, e.payload_hash, n.book_id, n.seq, n.accepted, n.body, p.parked
-FROM unnest(%s::text[], %s::text[]) AS asked (source, key)
+SELECT asked.source, asked.key, e.id, e.payload_hash = sha256((w.salt || asked.hash)::bytea),
+       n.book_id, n.seq, n.accepted, n.body, p.parked
+FROM (SELECT id, salt FROM workspaces WHERE id = %s) AS w
+CROSS JOIN json_to_recordset(%s::json) AS asked (source text, key text, hash text)
 CROSS JOIN LATERAL (
   SELECT id, payload_hash FROM events
-  WHERE workspace_id = %s AND source = asked.source AND key = asked.key OFFSET 0) AS e
+  WHERE workspace_id = w.id AND source = asked.source AND key = asked.key OFFSET 0) AS e
 LEFT JOIN LATERAL (
   SELECT book_id, seq, accepted, body FROM entries WHERE event_id = e.id OFFSET 0) AS n ON true
 LEFT JOIN LATERAL (
@@ -161,12 +164,12 @@ def earlier(
     found: dict[tuple[str, str], Earlier | PayloadMismatch] = {}
     if not events:
         return found
-    wanted = {(event.source, event.key): event for event in events}
-    rows = conn.execute(
-        _EARLIER, ([key[0] for key in wanted], [key[1] for key in wanted], workspace_id)
-    ).fetchall()
-    for source, key, event_id, payload_hash, book_id, seq, accepted, body, parked in rows:
-        if payload_hash != wanted[source, key].payload_hash():
+    asked = [
+        {"source": event.source, "key": event.key, "hash": event.payload_hash().hex()} for event in events
+    ]
+    rows = conn.execute(_EARLIER, (workspace_id, orjson.dumps(asked).decode())).fetchall()
+    for source, key, event_id, same, book_id, seq, accepted, body, parked in rows:
+        if not same:
             found[source, key] = PayloadMismatch()
         elif seq is None:
             found[source, key] = Earlier(event_id, Received(event_id, bool(parked)))
@@ -177,19 +180,32 @@ def earlier(
     return found
 
 
+def ask_heads(conn: Connected, book_ids: Sequence[str]) -> Cursor[TupleRow]:
+    """Send the question of ``heads`` without waiting (in a pipeline)."""
+    return conn.execute("SELECT id, last_seq, head FROM books WHERE id = ANY(%s)", (list(book_ids),))
+
+
+def heads_in(cursor: Cursor[TupleRow]) -> dict[str, Head]:
+    return {row[0]: Head(row[1], row[2]) for row in cursor.fetchall()}
+
+
 def heads(conn: Connected, book_ids: Sequence[str]) -> dict[str, Head]:
-    rows = conn.execute("SELECT id, last_seq, head FROM books WHERE id = ANY(%s)", (list(book_ids),))
-    return {row[0]: Head(row[1], row[2]) for row in rows.fetchall()}
+    """Where books stand; those that do not exist are left out."""
+    return heads_in(ask_heads(conn, book_ids))
 
 
 _INSERT_ENTRIES = """
+WITH moved AS (
+  UPDATE books SET last_seq = h.seq, head = decode(h.head, 'hex')
+  FROM json_to_recordset(%(heads)s::json) AS h (id text, seq bigint, head text)
+  WHERE books.id = h.id AND books.id = ANY(%(books)s)
+)
 INSERT INTO entries (book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at, body, hash)
-SELECT e.book_id, e.seq, %(workspace_id)s, e.event_id, e.kind, e.accepted, e.member, e.other, e.rule_version,
-       e.at, e.body::jsonb, e.hash
-FROM unnest(%(books)s::text[], %(seqs)s::bigint[], %(events)s::text[], %(kinds)s::text[], %(accepted)s::bool[],
-            %(members)s::bigint[], %(others)s::bigint[], %(versions)s::int[], %(ats)s::timestamptz[],
-            %(bodies)s::text[], %(hashes)s::bytea[])
-     AS e (book_id, seq, event_id, kind, accepted, member, other, rule_version, at, body, hash)
+SELECT e.book, e.seq, %(workspace_id)s, e.event, e.kind, e.accepted, e.member, e.other, e.rule, e.at, e.body,
+       decode(e.hash, 'hex')
+FROM json_to_recordset(%(entries)s::json)
+  AS e (book text, seq bigint, event text, kind text, accepted boolean, member bigint, other bigint, rule int,
+        at timestamptz, body jsonb, hash text)
 """
 
 
@@ -201,28 +217,32 @@ def append(
     heads_: Mapping[str, Head],
 ) -> None:
     """Append Entries and move the heads of their books."""
+    rows = [
+        {
+            "book": entry.book_id,
+            "seq": entry.seq,
+            "event": entry.event_id,
+            "kind": entry.kind,
+            "accepted": entry.accepted,
+            "member": entry.member,
+            "other": entry.other,
+            "rule": entry.rule_version,
+            "at": entry.at,
+            "body": entry.body,
+            "hash": hash_.hex(),
+        }
+        for entry, hash_ in zip(entries, hashes, strict=True)
+    ]
+    touched = sorted({entry.book_id for entry in entries})
+    moved = [{"id": book, "seq": heads_[book].seq, "head": heads_[book].hash.hex()} for book in touched]
     conn.execute(
         _INSERT_ENTRIES,
         {
             "workspace_id": workspace_id,
-            "books": [entry.book_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "events": [entry.event_id for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "accepted": [entry.accepted for entry in entries],
-            "members": [entry.member for entry in entries],
-            "others": [entry.other for entry in entries],
-            "versions": [entry.rule_version for entry in entries],
-            "ats": [entry.at for entry in entries],
-            "bodies": [orjson.dumps(entry.body).decode() for entry in entries],
-            "hashes": list(hashes),
+            "books": touched,
+            "heads": orjson.dumps(moved).decode(),
+            "entries": orjson.dumps(rows).decode(),
         },
-    )
-    touched = sorted({entry.book_id for entry in entries})
-    conn.execute(
-        "UPDATE books SET last_seq = h.seq, head = h.head"
-        " FROM unnest(%s::text[], %s::bigint[], %s::bytea[]) AS h (id, seq, head) WHERE books.id = h.id",
-        (touched, [heads_[book].seq for book in touched], [heads_[book].hash for book in touched]),
     )
 
 

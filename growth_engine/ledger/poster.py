@@ -194,17 +194,22 @@ class Poster:
         conn = self._connected()
         events = list({(event.source, event.key): event for event, _ in batch}.values())
         now = self._clock.now()
-        batch_rules: BatchRules
-        with conn.pipeline(), conn.transaction():
-            journal.begin(
-                conn, workspace_id, sorted({event.book_id for event in events}), self._lock_timeout_ms
-            )
-            posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
-            posting.store()
-            batch_rules = self._rules(conn, workspace_id, now)
-            posting.decide(batch_rules)
-            posting.write()
-            batch_rules.save()
+        batch_rules = self._rules(conn, workspace_id, now)
+        posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
+        try:
+            # BEGIN and COMMIT by hand: psycopg's transaction() waits for an answer at both ends, and
+            # every wait of this thread is one that all callers share.
+            with conn.pipeline():
+                conn.execute("BEGIN")
+                books = sorted({event.book_id for event in events})
+                journal.begin(conn, workspace_id, books, self._lock_timeout_ms)
+                posting.decide(batch_rules)
+                posting.write()
+                batch_rules.save()
+                conn.execute("COMMIT")
+        except BaseException:
+            self._roll_back(conn)
+            raise
         for book_id, entries in posting.mirror_entries().items():
             self._mirrored(workspace_id, book_id, entries)
         for job in batch_rules.after_commit():
@@ -234,7 +239,7 @@ class Poster:
                 conn = self._connected()
                 with conn.transaction():
                     conn.execute("SELECT set_config('ge.workspace_id', %s, true)", (event.workspace_id,))
-                    if journal.insert_events(conn, event.workspace_id, [event_id], [event], now):
+                    if journal.insert_event(conn, event_id, event, now):
                         note = f"{type(error).__name__}: {error}"[:500]
                         journal.keep_pending(conn, event_id, event, now + FIRST_RETRY, note)
                         receipt: Receipt = Received(event_id)
@@ -265,6 +270,14 @@ class Poster:
             self._conn = conn
         return self._conn
 
+    def _roll_back(self, conn: Connected) -> None:
+        if conn.closed:
+            return
+        try:
+            conn.execute("ROLLBACK")
+        except psycopg.Error:
+            self._disconnect()
+
     def _disconnect(self) -> None:
         if self._conn is not None:
             self._conn.close()
@@ -282,7 +295,6 @@ class _Posting:
         self._events = events
         self._now = now
         self._ids = {(event.source, event.key): id_ for event, id_ in zip(events, ids, strict=True)}
-        self._fresh: list[Event] = []
         self._resumed: list[str] = []
         self._heads: dict[str, journal.Head] = {}
         self._entries: list[journal.Entry] = []
@@ -290,36 +302,34 @@ class _Posting:
         self.receipts: dict[tuple[str, str], Receipt | GrowthError] = {}
         self.payload_hashes = {(event.source, event.key): event.payload_hash() for event in events}
 
-    def store(self) -> None:
-        """Store the Events; sort out those known before (answered) and those left pending (posted now)."""
-        new = journal.insert_events(
-            self._conn, self._workspace_id, list(self._ids.values()), self._events, self._now
-        )
-        old = [event for event in self._events if self._ids[event.source, event.key] not in new]
-        known = journal.earlier(self._conn, self._workspace_id, old)
-        for event in self._events:
-            name = (event.source, event.key)
-            found = known.get(name)
-            if found is None:
-                self._fresh.append(event)
-            elif isinstance(found, GrowthError):
-                self.receipts[name] = found
-            elif isinstance(found.receipt, Received):
-                self._ids[name] = found.event_id
-                self._resumed.append(found.event_id)
-                self._fresh.append(event)
-            else:
-                self.receipts[name] = found.receipt
-
     def decide(self, rules: BatchRules) -> None:
-        if not self._fresh:
-            return
-        rules.load(self._fresh)
-        self._heads = journal.heads(self._conn, sorted({event.book_id for event in self._fresh}))
-        for event in self._fresh:
-            head = self._heads[event.book_id]
-            draft = rules.decide(event, head.seq + 1)
-            self._add(event, draft, head)
+        """Store the Events, load what the rules need, decide those that are new or were left pending.
+
+        Questions go out before answers are fetched: the database works on the next while we read the last.
+        """
+        conn = self._conn
+        ids = list(self._ids.values())
+        stored = journal.ask_insert_events(conn, self._workspace_id, ids, self._events, self._now)
+        asked = journal.ask_heads(conn, sorted({event.book_id for event in self._events}))
+        rules.load(self._events)
+        new = {row[0] for row in stored.fetchall()}
+        self._sort_out([event for event in self._events if self._ids[event.source, event.key] not in new])
+        self._heads = journal.heads_in(asked)
+        for event in self._events:
+            if (event.source, event.key) not in self.receipts:
+                head = self._heads[event.book_id]
+                self._add(event, rules.decide(event, head.seq + 1), head)
+
+    def _sort_out(self, old: Sequence[Event]) -> None:
+        """Events stored before: those posted are answered, those left pending are posted now."""
+        for (source, key), found in journal.earlier(self._conn, self._workspace_id, old).items():
+            if isinstance(found, GrowthError):
+                self.receipts[source, key] = found
+            elif isinstance(found.receipt, Received):
+                self._ids[source, key] = found.event_id
+                self._resumed.append(found.event_id)
+            else:
+                self.receipts[source, key] = found.receipt
 
     def _add(self, event: Event, draft: EntryDraft, head: journal.Head) -> None:
         name = (event.source, event.key)

@@ -11,16 +11,26 @@ from growth_engine.plays import participation
 
 @reaction(ContactBlocked)
 def void_participations(ctx: Ctx, event: ContactBlocked) -> None:
-    contact = people.contact(ctx, event.contact_id)
-    if contact.blocked_at is not None:
-        key = contact.blocked_at.isoformat()
-        participation.block(ctx.parts, ctx.workspace_id, event.contact_id, key=key)
+    """Somebody erased right after being blocked stays void."""
+    try:
+        blocked_at = people.contact(ctx, event.contact_id).blocked_at
+    except people.UnknownContact:
+        key = "erased"
+    else:
+        if blocked_at is None:
+            return
+        key = blocked_at.isoformat()
+    participation.block(ctx.parts, ctx.workspace_id, event.contact_id, key=key)
 
 
 @reaction(ContactUnblocked)
 def restore_participations(ctx: Ctx, event: ContactUnblocked) -> None:
-    if people.contact(ctx, event.contact_id).blocked_at is None:
-        participation.unblock(ctx.parts, ctx.workspace_id, event.contact_id, key=ctx.new_id("unb"))
+    try:
+        if people.contact(ctx, event.contact_id).blocked_at is not None:
+            return
+    except people.UnknownContact:
+        return
+    participation.unblock(ctx.parts, ctx.workspace_id, event.contact_id, key=ctx.new_id("unb"))
 
 
 @reaction(ContactsMerged)

@@ -17,7 +17,7 @@ class CampaignRules:
 
     def __init__(self, conn: Connected, workspace_id: str, now: datetime, ids: Ids) -> None:
         self._loader = Loader(conn, workspace_id, now)
-        self._saver = Saver(conn, workspace_id, now, ids.new)
+        self._saver = Saver(conn, now, ids.new)
         self._decider = Decider(self._loader.facts, now, ids.new, ids.token)
 
     def load(self, events: Sequence[Event]) -> None:

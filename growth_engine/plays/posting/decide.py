@@ -81,6 +81,11 @@ class Decider:
             draft.reasons.append(refusal)
             draft.ops.append(["f", "refused", 1])
             return
+        if contact is None and not (event.person or {}).get("identities"):
+            # A person erased while their registration waited: nobody is left to enrol.
+            draft.accepted = False
+            draft.reasons.append(Reason("unknown_contact"))
+            return
         seen = contact is not None
         contact = contact or self._new_contact(event)
         seen = seen or contact.erased_before

@@ -34,12 +34,13 @@ WHERE c.id = ANY(%s)
 
 _BY_IDENTITY = """
 SELECT asked.kind, asked.value, c.id, c.blocked
-FROM unnest(%s::text[], %s::text[]) AS asked (kind, value)
+FROM json_to_recordset(%s::json) AS asked (kind text, value text)
 CROSS JOIN LATERAL (
   SELECT i.contact_id FROM contact_identities i
   WHERE i.workspace_id = %s AND i.kind = asked.kind AND i.value = asked.value OFFSET 0) AS i
 CROSS JOIN LATERAL (
-  SELECT c.id, c.blocked_at IS NOT NULL AS blocked FROM contacts c WHERE c.id = i.contact_id OFFSET 0) AS c
+  SELECT coalesce(c.merged_into, c.id) AS id, c.blocked_at IS NOT NULL AS blocked
+  FROM contacts c WHERE c.id = i.contact_id OFFSET 0) AS c
 """
 
 _BY_ID = """
@@ -59,19 +60,19 @@ p.helps_window_at, p.helps_in_window, p.device, p.cohort, p.joined_at
 
 _BY_TOKEN = f"SELECT {_MEMBER_COLUMNS} FROM participants p WHERE p.invite_token = ANY(%s)"  # noqa: S608
 _BY_CONTACT = f"""
-SELECT {_MEMBER_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS asked (campaign_id, contact_id)
+SELECT {_MEMBER_COLUMNS} FROM json_to_recordset(%s::json) AS asked (campaign_id text, contact_id text)
 CROSS JOIN LATERAL (
   SELECT * FROM participants WHERE campaign_id = asked.campaign_id AND contact_id = asked.contact_id OFFSET 0) AS p
 """  # noqa: S608
 _BY_NUMBER = f"""
-SELECT {_MEMBER_COLUMNS} FROM unnest(%s::text[], %s::bigint[]) AS asked (campaign_id, number)
+SELECT {_MEMBER_COLUMNS} FROM json_to_recordset(%s::json) AS asked (campaign_id text, number bigint)
 CROSS JOIN LATERAL (
   SELECT * FROM participants WHERE campaign_id = asked.campaign_id AND number = asked.number OFFSET 0) AS p
 """  # noqa: S608
 
 _EDGES = """
 SELECT e.campaign_id, e.invitee_number, e.inviter_number, e.state, e.reason, e.seq
-FROM unnest(%s::text[], %s::bigint[]) AS asked (campaign_id, number)
+FROM json_to_recordset(%s::json) AS asked (campaign_id text, number bigint)
 CROSS JOIN LATERAL (
   SELECT * FROM invite_edges WHERE campaign_id = asked.campaign_id AND invitee_number = asked.number OFFSET 0) AS e
 ORDER BY e.seq
@@ -79,7 +80,7 @@ ORDER BY e.seq
 
 _ANCESTORS = """
 WITH RECURSIVE up (campaign_id, start, number) AS (
-  SELECT a.campaign_id, a.number, a.number FROM unnest(%s::text[], %s::bigint[]) AS a (campaign_id, number)
+  SELECT a.campaign_id, a.number, a.number FROM json_to_recordset(%s::json) AS a (campaign_id text, number bigint)
   UNION
   SELECT up.campaign_id, up.start, p.inviter_number
   FROM up CROSS JOIN LATERAL (
@@ -93,7 +94,7 @@ _DEVICES = """
 SELECT asked.campaign_id, asked.device, (
   SELECT p.number FROM participants p
   WHERE p.campaign_id = asked.campaign_id AND p.device = asked.device LIMIT 1)
-FROM unnest(%s::text[], %s::text[]) AS asked (campaign_id, device)
+FROM json_to_recordset(%s::json) AS asked (campaign_id text, device text)
 """
 
 _ADDRESSES = """
@@ -102,11 +103,11 @@ SELECT asked.campaign_id, asked.address, (
     SELECT 1 FROM participants p
     WHERE p.campaign_id = asked.campaign_id AND p.address = asked.address AND p.joined_at > %s
     LIMIT 1000000) AS recent)
-FROM unnest(%s::text[], %s::text[]) AS asked (campaign_id, address)
+FROM json_to_recordset(%s::json) AS asked (campaign_id text, address text)
 """
 
 _STATES = """
-SELECT asked.campaign_id, asked.scope, s.state FROM unnest(%s::text[], %s::text[]) AS asked (campaign_id, scope)
+SELECT asked.campaign_id, asked.scope, s.state FROM json_to_recordset(%s::json) AS asked (campaign_id text, scope text)
 CROSS JOIN LATERAL (
   SELECT state FROM play_states WHERE campaign_id = asked.campaign_id AND scope = asked.scope OFFSET 0) AS s
 """
@@ -147,8 +148,8 @@ class Loader:
         tokens = sorted({event.facts["invite_token"] for event in events if event.facts.get("invite_token")})
         execute = self._conn.execute
         campaigns = execute(_CAMPAIGNS, (sorted({event.book_id for event in events}),))
-        kinds, values = [pair[0] for pair in identities], [pair[1] for pair in identities]
-        by_identity = execute(_BY_IDENTITY, (kinds, values, self._workspace_id)) if identities else None
+        pairs = _asked(identities, "kind", "value")
+        by_identity = execute(_BY_IDENTITY, (pairs, self._workspace_id)) if identities else None
         by_id = execute(_BY_ID, (ids,)) if ids else None
         by_token = execute(_BY_TOKEN, (tokens,)) if tokens else None
         for row in campaigns.fetchall():
@@ -197,13 +198,16 @@ class Loader:
         devices = sorted({(e.book_id, e.facts["device"]) for e in events if e.facts.get("device")})
         addresses = sorted({(e.book_id, e.facts["address"]) for e in events if e.facts.get("address")})
         erased = self._erased_hashes(events)
-        by_contact = execute(_BY_CONTACT, _columns(pairs)) if pairs else None
-        states = execute(_STATES, _columns(scopes)) if scopes else None
+        by_contact = execute(_BY_CONTACT, (_asked(pairs, "campaign_id", "contact_id"),)) if pairs else None
+        states = execute(_STATES, (_asked(scopes, "campaign_id", "scope"),)) if scopes else None
         stocked = [c.id for c in facts.campaigns.values() if c.play.stock(c.config)]
         stock = execute(_STOCK, (stocked,)) if stocked else None
-        on_devices = execute(_DEVICES, _columns(devices)) if devices else None
+        on_devices = execute(_DEVICES, (_asked(devices, "campaign_id", "device"),)) if devices else None
         since = self._now - ADDRESS_WINDOW
-        at_addresses = execute(_ADDRESSES, (since, *_columns(addresses))) if addresses else None
+        at_addresses = None
+        if addresses:
+            asked = _asked(addresses, "campaign_id", "address")
+            at_addresses = execute(_ADDRESSES, (since, asked))
         known_erased = execute(_ERASED, (self._workspace_id, list(erased))) if erased else None
         self._add_members(by_contact.fetchall() if by_contact else ())
         for campaign_id, scope, state in states.fetchall() if states else ():
@@ -254,17 +258,17 @@ class Loader:
         }
         if not concerned:
             return
-        edges = self._conn.execute(_EDGES, _columns(sorted(concerned))).fetchall()
+        edges = self._conn.execute(_EDGES, (_numbered(sorted(concerned)),)).fetchall()
         for campaign_id, invitee, inviter, state, reason, seq in edges:
             facts.add_edge(Edge(campaign_id, invitee, inviter, state, reason, seq))
         inviters = {(edge[0], edge[2]) for edge in edges}
         parents = {(c, facts.members[c, n].inviter_number) for c, n in concerned}
         needed = sorted(pair for pair in inviters | parents if pair[1] and pair not in facts.members)
-        by_number = self._conn.execute(_BY_NUMBER, _columns(needed)) if needed else None
+        by_number = self._conn.execute(_BY_NUMBER, (_numbered(needed),)) if needed else None
         scopes = sorted({self._help_scope(c, n) for c, n in inviters} | set(self._joined_scopes(concerned)))
-        states = self._conn.execute(_STATES, _columns(scopes)) if scopes else None
+        states = self._conn.execute(_STATES, (_asked(scopes, "campaign_id", "scope"),)) if scopes else None
         asked = sorted({(e.book_id, m.number) for e in events if (m := self._named_inviter(e))})
-        ancestors = self._conn.execute(_ANCESTORS, _columns(asked)) if asked else None
+        ancestors = self._conn.execute(_ANCESTORS, (_numbered(asked),)) if asked else None
         self._add_members(by_number.fetchall() if by_number else ())
         for campaign_id, scope, state in states.fetchall() if states else ():
             facts.states.setdefault((campaign_id, scope), state)
@@ -290,5 +294,10 @@ def _identities(event: Event) -> Iterable[tuple[str, str]]:
         yield kind, value
 
 
-def _columns(rows: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
-    return [row[0] for row in rows], [row[1] for row in rows]
+def _asked(rows: Sequence[tuple[Any, Any]], first: str, second: str) -> str:
+    """The rows of a look-up as one JSON text, for ``json_to_recordset``."""
+    return orjson.dumps([{first: row[0], second: row[1]} for row in rows]).decode()
+
+
+def _numbered(rows: Sequence[tuple[str, int]]) -> str:
+    return _asked(rows, "campaign_id", "number")
