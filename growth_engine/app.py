@@ -77,7 +77,7 @@ def build_parts(
 
 def _rules(ids: Ids) -> RulesFactory:
     def rules(conn: Connected, workspace_id: str, now: datetime) -> CampaignRules:
-        return CampaignRules(conn, workspace_id, now, ids)
+        return CampaignRules(conn, now, ids)
 
     return rules
 

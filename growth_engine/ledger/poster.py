@@ -9,8 +9,10 @@ from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import psycopg
 import structlog
+from psycopg.types.json import set_json_loads
 
 from growth_engine.kit.clock import Clock
 from growth_engine.kit.errors import GrowthError, Unavailable
@@ -267,6 +269,7 @@ class Poster:
             # scan it, and prepared statements keep their plans.
             conn.execute("SET enable_seqscan = off")
             conn.execute("SET application_name = 'growth-engine poster'")
+            set_json_loads(orjson.loads, conn)
             self._conn = conn
         return self._conn
 

@@ -15,8 +15,8 @@ from growth_engine.plays.posting.save import Saver
 class CampaignRules:
     """One batch of campaign Events of one workspace; see ``ledger.contract.BatchRules``."""
 
-    def __init__(self, conn: Connected, workspace_id: str, now: datetime, ids: Ids) -> None:
-        self._loader = Loader(conn, workspace_id, now)
+    def __init__(self, conn: Connected, now: datetime, ids: Ids) -> None:
+        self._loader = Loader(conn, now)
         self._saver = Saver(conn, now, ids.new)
         self._decider = Decider(self._loader.facts, now, ids.new, ids.token)
 

@@ -70,16 +70,18 @@ WITH doc AS MATERIALIZED (
   FROM doc, json_to_recordset(doc.d -> 'messages')
     AS r (id text, contact text, campaign text, template text, params jsonb, key text)
   ON CONFLICT (workspace_id, key) DO NOTHING
+), changed_ AS (
+  UPDATE participants SET state = r.state, valid_invites = r.invites, helps_window_at = r.window_at,
+    helps_in_window = r.helps, left_at = r.left_at
+  FROM doc, json_to_recordset(doc.d -> 'changed')
+    AS r (id text, state text, invites bigint, window_at timestamptz, helps int, left_at timestamptz)
+  WHERE participants.id = r.id AND participants.id = ANY(%s)
+), books_ AS (
+  UPDATE books SET members = r.members
+  FROM doc, json_to_recordset(doc.d -> 'books') AS r (id text, members bigint)
+  WHERE books.id = r.id AND books.id = ANY(%s)
 )
 SELECT 1
-"""
-
-_CHANGED_MEMBERS = """
-UPDATE participants SET state = r.state, valid_invites = r.invites, helps_window_at = r.window_at,
-  helps_in_window = r.helps, left_at = r.left_at
-FROM json_to_recordset(%s::json)
-  AS r (id text, state text, invites bigint, window_at timestamptz, helps int, left_at timestamptz)
-WHERE participants.id = r.id AND participants.id = ANY(%s)
 """
 
 _TAGS = """
@@ -89,8 +91,6 @@ WHERE contacts.id = t.id AND contacts.id = ANY(%s)
 """
 
 _STOCK = "UPDATE stock SET taken = %s WHERE campaign_id = %s AND item = %s"
-
-_BOOKS = "UPDATE books SET members = %s WHERE id = %s"
 
 
 class Saver:
@@ -104,12 +104,10 @@ class Saver:
     def save(self, facts: Facts) -> None:
         document = {name: rows for name, rows in self._document(facts).items() if rows}
         if document:
-            self._conn.execute(_SAVE, (_json(document), self._now))
-        self._update_members([member for member in facts.members.values() if member.changed])
+            changed = [row["id"] for row in document.get("changed", ())]
+            grown = [row["id"] for row in document.get("books", ())]
+            self._conn.execute(_SAVE, (_json(document), self._now, changed, grown))
         self._tag([contact for contact in facts.contacts.values() if contact.tags])
-        for campaign in facts.campaigns.values():
-            if campaign.grew:
-                self._conn.execute(_BOOKS, (campaign.members, campaign.id))
         for (campaign_id, item), stock in facts.stock.items():
             if stock.changed:
                 self._conn.execute(_STOCK, (stock.taken, campaign_id, item))
@@ -152,17 +150,14 @@ class Saver:
                  "template": m.template, "params": m.params, "key": m.key}
                 for m in facts.messages
             ],
+            "changed": [
+                {"id": m.id, "state": m.state, "invites": m.valid_invites, "window_at": m.helps_window_at,
+                 "helps": m.helps_in_window, "left_at": m.left_at}
+                for m in facts.members.values()
+                if m.changed and not m.is_new
+            ],
+            "books": [{"id": c.id, "members": c.members} for c in facts.campaigns.values() if c.grew],
         }  # fmt: skip
-
-    def _update_members(self, members: list[Member]) -> None:
-        changed = [
-            {"id": m.id, "state": m.state, "invites": m.valid_invites, "window_at": m.helps_window_at,
-             "helps": m.helps_in_window, "left_at": m.left_at}
-            for m in members
-            if not m.is_new
-        ]  # fmt: skip
-        if changed:
-            self._conn.execute(_CHANGED_MEMBERS, (_json(changed), [row["id"] for row in changed]))
 
     def _tag(self, contacts: list[Contact]) -> None:
         tags = [{"id": contact.id, "tag": tag} for contact in contacts for tag in contact.tags]
