@@ -31,7 +31,7 @@ def run(
     monkeypatch.setenv("GROWTH_SECRET_KEY", settings.secret_key)
     monkeypatch.setenv("COLUMNS", "250")
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["growth-engine", *arguments])
@@ -41,7 +41,7 @@ def run(
         return int(left.value.code or 0), said.out, said.err
 
     yield call
-    structlog.reset_defaults()
+    structlog.configure(**config)
     root.handlers[:] = handlers
     root.setLevel(level)
 
