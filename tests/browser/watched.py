@@ -1,0 +1,80 @@
+"""A browser page under watch: what a visitor would never notice, but is wrong all the same, fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESK = {"viewport": {"width": 1366, "height": 900}}
+SIZES = {"phone": PHONE, "desk": DESK}
+
+#: Everything wider than the window, unless it is inside something that scrolls by itself.
+_TOO_WIDE = """() => {
+  const wide = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= wide + 1) return [];
+  const scrolls = (e) => { for (let p = e.parentElement; p; p = p.parentElement)
+    if (p !== document.body && /auto|scroll|hidden/.test(getComputedStyle(p).overflowX)) return true; return false; };
+  return [...document.body.querySelectorAll("*")]
+    .filter((e) => e.getBoundingClientRect().right > wide + 1 && !scrolls(e))
+    .slice(0, 5).map((e) => `${e.tagName}.${e.className} ends at ${e.getBoundingClientRect().right} of ${wide}`);
+}"""
+
+
+class Watched:
+    """Collects console errors (a violated content policy is one), script errors and failed requests."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        page.on("response", self._answered)
+        page.on("requestfailed", self._failed)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type} at {self.page.url}: {message.text}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self.problems.append(f"{response.status} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # that is what leaving a page does to its pictures
+            self.problems.append(f"{request.url}: {request.failure}")
+
+    def look(self) -> None:
+        """The page as it stands is complete, silent, fits the window, and has a title and one heading."""
+        self.page.wait_for_load_state("load")
+        self.page.wait_for_function("document.fonts.status === 'loaded'")
+        where = self.page.url
+        assert self.problems == [], f"{where}: {self.problems}"
+        assert self.page.evaluate(_TOO_WIDE) == [], where
+        assert self.page.title().strip(" ·"), where
+        assert self.page.locator("h1, .h5-days-card").count() >= 1, f"{where} has no heading"
+        pictures = "[...document.images].filter(i => i.src && !i.hidden && i.complete && !i.naturalWidth).map(i => i.src)"
+        assert self.page.evaluate(pictures) == [], f"{where} has broken pictures"
+
+    def go(self, address: str) -> None:
+        self.page.goto(address)
+        self.look()
+
+    def click(self, selector: str) -> None:
+        """Click what leads to another page, and look at that page."""
+        with self.page.expect_navigation():
+            self.page.locator(selector).first.click()
+        self.look()
+
+
+@contextmanager
+def watched(browser: Browser, base_url: str, size: str, language: str, **more: object) -> Iterator[Watched]:
+    """A fresh browser (no cookies) of this size and language, with one page under watch."""
+    context = browser.new_context(base_url=base_url, locale=language, **SIZES[size], **more)  # type: ignore[arg-type]
+    context.set_default_timeout(15_000)
+    try:
+        yield Watched(context.new_page())
+    finally:
+        context.close()
