@@ -13,6 +13,7 @@ from growth_engine.kit.i18n import N_
 from growth_engine.plays.contract import option
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_0-9]{0,39})\}")
+_SPACED = re.compile(r"( ?)" + _PLACEHOLDER.pattern + r"( ?)")
 _MOST_LINES = 30
 _LONGEST_LINE = 500
 
@@ -78,12 +79,16 @@ class ContentSchema(Schema):
     title = Words(60, metadata=_copy(N_("Title"), N_("What the campaign offers, in one line.")))
     subtitle = Words(120, metadata=_copy(N_("Subtitle")))
     body = Lines(
-        metadata=_copy(N_("Introduction"), N_("One paragraph a line: why it is worth a friend's time."))
+        metadata=_copy(
+            N_("Introduction"), N_("One paragraph a line: why it is worth a friend's time."), rows=6
+        )
     )
     reward_inviter = Words(60, metadata=_copy(N_("What the inviter gets")))
     reward_friend = Words(60, metadata=_copy(N_("What the friend gets")))
     rules = Lines(
-        metadata=_copy(N_("Rules"), N_("One rule a line. Say who may take part and when rewards arrive."))
+        metadata=_copy(
+            N_("Rules"), N_("One rule a line. Say who may take part and when rewards arrive."), rows=9
+        )
     )
     button = Words(16, metadata=_copy(N_("Text on the button")))
     thanks = Words(
@@ -176,7 +181,20 @@ def _values(
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+    def put(match: re.Match[str]) -> str:
+        value = values.get(match[2])
+        if value is None:
+            return match[0]
+        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+        left = "" if _are_han(before, value[:1]) else match[1]
+        return left + value + ("" if _are_han(value[-1:], after) else match[3])
+
+    return _SPACED.sub(put, text)
+
+
+def _are_han(one: str, other: str) -> bool:
+    """Chinese is set without spaces: those around a placeholder go when its value is Chinese too."""
+    return "\u4e00" <= one <= "\u9fff" and "\u4e00" <= other <= "\u9fff"
 
 
 def _is_void(line: str, values: Mapping[str, str]) -> bool:

@@ -161,7 +161,7 @@ def _finding(campaign: Campaign, finding: Finding) -> dict[str, Any]:
     if finding.field.startswith("config."):
         schema, prefix = play(campaign.play).Config(), "rules-"
         name = finding.field.removeprefix("config.")
-    label = schema.fields[name].metadata.get("label", name) if name in schema.fields else N_("End")
+    label = schema.fields[name].metadata.get("label", name) if name in schema.fields else N_("Ends at")
     anchor = f"f-{prefix}{name}" if name in schema.fields else f"f-{name}"
     return {
         "severity": finding.severity,
@@ -217,7 +217,7 @@ def growth_chart(live: Figures) -> Mapping[str, Any] | None:
     return {
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "axis"},
-        "legend": {"top": 0, "left": 0},
+        "legend": {"type": "scroll", "top": 0, "left": 0, "right": 0},
         "xAxis": {"type": "category", "data": [day for day, _members, _invites in live.cohorts]},
         "yAxis": {"type": "value", "minInterval": 1},
         "series": [

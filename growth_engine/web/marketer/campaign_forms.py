@@ -35,13 +35,13 @@ class BasicsForm(Schema):
         load_default=None,
         allow_none=True,
         default_timezone=UTC,
-        metadata=option(N_("Start"), N_("Empty: as soon as it is published."), widget="datetime-local"),
+        metadata=option(N_("Starts at"), N_("Empty: as soon as it is published."), widget="datetime-local"),
     )
     ends_at = fields.AwareDateTime(
         load_default=None,
         allow_none=True,
         default_timezone=UTC,
-        metadata=option(N_("End"), widget="datetime-local"),
+        metadata=option(N_("Ends at"), widget="datetime-local"),
     )
 
 

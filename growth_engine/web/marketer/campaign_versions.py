@@ -61,8 +61,8 @@ def _changes(before: CampaignVersion, after: CampaignVersion, config: Schema) ->
     found = [
         Change(translate(label), _words(old), _words(new))
         for label, old, new in (
-            (N_("Start"), before.starts_at, after.starts_at),
-            (N_("End"), before.ends_at, after.ends_at),
+            (N_("Starts at"), before.starts_at, after.starts_at),
+            (N_("Ends at"), before.ends_at, after.ends_at),
         )
         if old != new
     ]

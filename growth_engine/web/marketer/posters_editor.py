@@ -209,6 +209,7 @@ def _page(
         errors=in_words({name: one for name, one in errors.items() if name != "layers"}),
         in_words=in_words,
         aligns=forms.ALIGNS,
+        defaults=forms.DEFAULTS,
         has_logo=any(layer["type"] == "logo" for layer in document["layers"]),
         shown=current_locale(),
     )

@@ -51,6 +51,17 @@ SHAPES: Mapping[str, str] = {
 ALIGNS: Mapping[str, str] = {"left": N_("Left"), "center": N_("Centre"), "right": N_("Right")}
 
 
+#: What the form shows of a layer that does not say (``posters.schemas``).
+DEFAULTS: Mapping[str, Any] = {
+    "size": 12,
+    "weight": 500,
+    "max_lines": 1,
+    "align": "center",
+    "dark": "#111111",
+    "light": "#ffffff",
+}
+
+
 class BrokenDocument(Invalid):
     code = "poster_document_broken"
     message = N_("The poster in this form is damaged. Open it again.")
@@ -160,17 +171,26 @@ def _apply_layer(layer: dict[str, Any], sent: MultiDict[str, str], prefix: str) 
             if f"{prefix}text-{locale}" in sent:
                 layer["text"][locale] = sent[f"{prefix}text-{locale}"].strip()
         if sent.get(f"{prefix}align") in ALIGNS:
-            layer["align"] = sent[f"{prefix}align"]
-    for name in ("size", "weight", "max_lines", "radius"):
+            _put(layer, "align", sent[f"{prefix}align"])
+    for name in ("size", "weight", "max_lines"):
         if f"{prefix}{name}" in sent:
-            layer[name] = _whole(sent[f"{prefix}{name}"], layer.get(name, 0))
+            _put(layer, name, _whole(sent[f"{prefix}{name}"], layer.get(name, DEFAULTS[name])))
     if f"{prefix}opacity" in sent:
-        layer["opacity"] = _whole(sent[f"{prefix}opacity"], 100) / 100
+        now = round(layer.get("opacity", 1) * 100)
+        typed = _whole(sent[f"{prefix}opacity"], now)
+        if typed != now:
+            layer["opacity"] = typed / 100
     for name in ("dark", "light"):
         if _COLOUR.match(sent.get(f"{prefix}{name}", "")):
-            layer[name] = sent[f"{prefix}{name}"]
+            _put(layer, name, sent[f"{prefix}{name}"])
     if layer["type"] == "text" and layer.get("min_size", 0) > layer["size"]:
         layer["min_size"] = layer["size"]
+
+
+def _put(layer: dict[str, Any], name: str, value: Any) -> None:
+    """Change what differs from what was shown; a default that was not written down stays unwritten."""
+    if value != layer.get(name, DEFAULTS[name]):
+        layer[name] = value
 
 
 def _whole(text: str, otherwise: int) -> int:
