@@ -163,6 +163,7 @@ def _ask(body: Mapping[str, Any], region: str) -> JoinAsk:
 
 def _joined(outcome: JoinOutcome, settings: Settings) -> tuple[dict[str, Any], int]:
     if outcome.pending:
+        rest.not_final()
         return {"status": "received"}, 202
     decision = {"accepted": outcome.accepted, "reasons": in_words(outcome.reasons)}
     participant = outcome.participant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +11,17 @@ from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.context import Ctx
-from growth_engine.kit.errors import Conflict, Invalid
+from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.journal import GENESIS
 from growth_engine.ledger.models import Book
+from growth_engine.membership import queries as plans
 from growth_engine.membership import service as membership
 from growth_engine.plays import compliance, lifecycle, queries
 from growth_engine.plays.content import ContentSchema
 from growth_engine.plays.models import Campaign, CampaignVersion, StockItem
 from growth_engine.plays.registry import play
+from growth_engine.posters import queries as poster_queries
 from growth_engine.posters import service as posters
 
 #: What a draft may be changed in.
@@ -69,6 +71,7 @@ def create_campaign(
         "ends_at": ends_at,
     }
     _change(campaign, {**changes, "title": title, "locale": locale})
+    _require_ours(ctx, {"plan_id": plan_id, "poster_template_id": poster_template_id})
     campaign.plan_id = plan_id or membership.ensure_default_plan(ctx, locale=locale)
     campaign.poster_template_id = poster_template_id or posters.default_template(ctx)
     ctx.session.add(campaign)
@@ -84,10 +87,25 @@ def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Camp
     unknown = sorted(set(changes) - set(EDITABLE))
     if unknown:
         raise Invalid(fields={name: [N_("This cannot be changed.")] for name in unknown})
+    _require_ours(ctx, changes)
     _change(campaign, changes)
     campaign.updated_at = ctx.now()
     ctx.session.flush()
     return campaign
+
+
+def _require_ours(ctx: Ctx, changes: Mapping[str, Any]) -> None:
+    """Foreign keys look past row-level security: what a campaign refers to is looked up in its workspace."""
+    lookups: Mapping[str, Callable[[Ctx, str], object]] = {
+        "plan_id": plans.plan,
+        "poster_template_id": poster_queries.template,
+    }
+    for name, find in lookups.items():
+        if (wanted := changes.get(name)) is not None:
+            try:
+                find(ctx, wanted)
+            except NotFound as error:
+                raise Invalid(fields={name: [error.message]}) from None
 
 
 def _change(campaign: Campaign, changes: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from growth_engine.kit.rest.operation import (
     takes,
 )
 from growth_engine.kit.rest.service import PREFIX, Blueprint, description, install
-from growth_engine.kit.rest.serving import event_key, flat
+from growth_engine.kit.rest.serving import event_key, flat, not_final
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -36,6 +36,7 @@ __all__ = [
     "event_key",
     "flat",
     "install",
+    "not_final",
     "outside_transaction",
     "page",
     "page_of",

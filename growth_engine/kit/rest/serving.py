@@ -13,6 +13,7 @@ import structlog
 from flask import Response, g, request
 from marshmallow import Schema, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import UnsupportedMediaType
 
 from growth_engine.kit import idempotency, web
@@ -78,6 +79,11 @@ def event_key(*names: str) -> str:
     if key is None:
         return web.parts().ids.new("req")
     return ":".join([g.actor.id, *names, key])
+
+
+def not_final() -> None:
+    """The answer of this request is not the last word: the same Idempotency-Key may ask again."""
+    g.not_final = True
 
 
 # -- letting in --------------------------------------------------------------------------------------
@@ -168,17 +174,24 @@ def _answer(
             with web.ctx() as ctx:
                 answer = _rendered(said, view(ctx, **given))
                 if claim:
-                    claim.fulfil(ctx.session, answer)
+                    _keep(claim, ctx.session, answer)
         else:
             answer = _rendered(said, view(**given))
             if claim:
                 with web.ctx() as ctx:
-                    claim.fulfil(ctx.session, answer)
+                    _keep(claim, ctx.session, answer)
     except Invalid as error:
         if "errors" in error.extra:
             error.extra["errors"] = flat(error.extra["errors"])
         raise
     return answer
+
+
+def _keep(claim: Claim, session: Session, answer: StoredAnswer) -> None:
+    if g.pop("not_final", False):
+        claim.release(session)
+    else:
+        claim.fulfil(session, answer)
 
 
 def _rendered(said: Operation, answer: Any) -> StoredAnswer:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from marshmallow import RAISE
 from werkzeug.test import TestResponse
 
 from growth_engine.access import service as access
@@ -77,9 +76,7 @@ def check_shape(app: Flask, method: str, path: str, response: TestResponse) -> N
         assert response.json["status"] == response.status_code
         assert response.status_code < 500 or response.status_code == 503, response.text
         return
-    endpoint, _ = app.url_map.bind("localhost").match(
-        BASE + path.partition("?")[0], method=method
-    )
+    endpoint, _ = app.url_map.bind("localhost").match(BASE + path.partition("?")[0], method=method)
     said = app.view_functions[endpoint].operation
     assert response.status_code in said.answers, f"{response.status_code} is not documented"
     schema, _ = said.answers[response.status_code]

@@ -31,7 +31,12 @@ def _post(call: Caller, campaign: str, data: Any, kind: str = "application/json"
         (b"\xff\xfe{}", "application/json", 400, "broken_json"),
         (b'"\xed\xa0\x80"', "application/json", 400, "broken_json"),
         (b'{"contact": {"external_id": "\\ud800"}}', "application/json", 400, "broken_text"),
-        (b'{"contact": {"external_id": "a\\u0000"}, "consent": true}', "application/json", 400, "broken_text"),
+        (
+            b'{"contact": {"external_id": "a\\u0000"}, "consent": true}',
+            "application/json",
+            400,
+            "broken_text",
+        ),
         (b'{"contact": {"external_id": "a\x00"}, "consent": true}', "application/json", 400, "broken_json"),
         (b"[" * 1000 + b"]" * 1000, "application/json", 400, "too_deep"),
         (b"[" * 200_000, "application/json", 400, "broken_json"),
@@ -102,7 +107,9 @@ def test_a_body_beyond_the_limit_is_refused(call: Caller, campaign: str, parts: 
     assert _post(call, campaign, data).status_code == 413
 
 
-@pytest.mark.parametrize("nickname", ["\u202egnp.exe", "a\u200b\u200b", "👨‍👩‍👧‍👦" * 50, "x" * 5000, "\ufeff", "Z̸̢̛͎͓͈̰"])
+@pytest.mark.parametrize(
+    "nickname", ["\u202egnp.exe", "a\u200b\u200b", "👨‍👩‍👧‍👦" * 50, "x" * 5000, "\ufeff", "Z̸̢̛͎͓͈̰"]
+)
 def test_tricks_in_nicknames_are_cleaned_not_refused(
     call: Caller, campaign: str, parts: Parts, workspace: str, nickname: str
 ) -> None:
@@ -144,7 +151,9 @@ def test_a_wrong_query_is_refused(call: Caller, campaign: str, path: str) -> Non
     assert answer.json["errors"]
 
 
-@pytest.mark.parametrize("path", ["/campaigns/%00", "/contacts?search=%00", "/contacts/a%00b", "/contacts?search=%ff"])
+@pytest.mark.parametrize(
+    "path", ["/campaigns/%00", "/contacts?search=%00", "/contacts/a%00b", "/contacts?search=%ff"]
+)
 def test_bytes_that_are_no_text_are_refused_in_addresses(call: Caller, path: str) -> None:
     answer = call.client.get(BASE + path, headers={"Authorization": f"Bearer {call.token}"})
 
@@ -175,7 +184,9 @@ def test_without_a_valid_token_nobody_gets_in(client: FlaskClient, campaign: str
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_refused_request_leaves_nothing_behind(call: Caller, campaign: str, parts: Parts, workspace: str) -> None:
+def test_a_refused_request_leaves_nothing_behind(
+    call: Caller, campaign: str, parts: Parts, workspace: str
+) -> None:
     call.post(f"/campaigns/{campaign}/participants", json={**OK, "consent": False})
     call.post(f"/campaigns/{campaign}/participants", json={**OK, "x": 1}, key="k")
 
@@ -199,4 +210,4 @@ def test_words_come_in_the_language_asked_for(call: Caller, campaign: str) -> No
         said[language] = answer.json["decision"]["reasons"][0]["message"]
 
     assert said["en"] == "Already taking part; the first registration stands."
-    assert said["zh-CN"] != "" 
+    assert said["zh-CN"] != ""

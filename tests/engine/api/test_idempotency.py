@@ -147,7 +147,12 @@ def test_a_key_whose_request_died_is_free_again_after_its_lease(
 
 
 def test_a_crash_between_posting_and_keeping_the_answer_still_joins_once(
-    call: Caller, campaign: str, parts: Parts, workspace: str, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    call: Caller,
+    campaign: str,
+    parts: Parts,
+    workspace: str,
+    clock: FixedClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = f"/campaigns/{campaign}/participants"
     with monkeypatch.context() as crashing:
@@ -165,7 +170,12 @@ def test_a_crash_between_posting_and_keeping_the_answer_still_joins_once(
 
 
 def test_whoever_lost_the_lease_writes_nothing(
-    call: Caller, parts: Parts, workspace: str, campaign: str, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    call: Caller,
+    parts: Parts,
+    workspace: str,
+    campaign: str,
+    clock: FixedClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     real = service.pause
 
@@ -191,9 +201,7 @@ def test_a_key_is_visible_ascii(call: Caller, key: str) -> None:
     assert "Idempotency-Key" in answer.json["errors"]
 
 
-def test_old_answers_are_forgotten(
-    call: Caller, parts: Parts, workspace: str, clock: FixedClock
-) -> None:
+def test_old_answers_are_forgotten(call: Caller, parts: Parts, workspace: str, clock: FixedClock) -> None:
     call.post("/contacts", json={"external_id": "u1"}, key="one")
     clock.advance(idempotency.KEPT - timedelta(hours=1))
     call.post("/contacts", json={"external_id": "u2"}, key="two")

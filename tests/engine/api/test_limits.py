@@ -47,7 +47,7 @@ def test_a_token_without_the_scope_is_told_which(caller_with: Callable[..., Call
 def few(parts: Parts, workspace: str) -> Iterator[Caller]:
     """A caller who may make three requests a minute."""
     tight = replace(parts, settings=replace(parts.settings, api_rate_per_minute=3))
-    yield Caller(create_app(tight), access.create_token(parts, workspace, ["*"], "tests"))
+    return Caller(create_app(tight), access.create_token(parts, workspace, ["*"], "tests"))
 
 
 def test_the_fourth_request_of_three_waits_for_the_next_minute(few: Caller, clock: FixedClock) -> None:
