@@ -100,8 +100,10 @@ def begin(conn: Connected, workspace_id: str, book_ids: Sequence[str], lock_time
 
 
 _INSERT_EVENTS = """
-INSERT INTO events (id, workspace_id, book_id, source, key, kind, facts, payload_hash, occurred_at, accepted_at)
-SELECT e.id, w.id, e.book, e.source, e.key, e.kind, e.facts, sha256((w.salt || e.hash)::bytea), e.occurred_at, %s
+INSERT INTO events (id, workspace_id, book_id, source, key, kind, facts, payload_hash, occurred_at,
+  accepted_at)
+SELECT e.id, w.id, e.book, e.source, e.key, e.kind, e.facts, sha256((w.salt || e.hash)::bytea),
+  e.occurred_at, %s
 FROM (SELECT id, salt FROM workspaces WHERE id = %s) AS w, json_to_recordset(%s::json)
   AS e (id text, book text, source text, key text, kind text, facts jsonb, hash text, occurred_at timestamptz)
 ON CONFLICT (workspace_id, source, key) DO NOTHING
@@ -200,7 +202,8 @@ WITH moved AS (
   FROM json_to_recordset(%(heads)s::json) AS h (id text, seq bigint, head text)
   WHERE books.id = h.id AND books.id = ANY(%(books)s)
 )
-INSERT INTO entries (book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at, body, hash)
+INSERT INTO entries (book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at,
+  body, hash)
 SELECT e.book, e.seq, %(workspace_id)s, e.event, e.kind, e.accepted, e.member, e.other, e.rule, e.at, e.body,
        decode(e.hash, 'hex')
 FROM json_to_recordset(%(entries)s::json)
@@ -270,7 +273,7 @@ def entries_after(
 ) -> Iterator[tuple[Entry, bytes]]:
     """Entries of a book with their hashes, in order, streamed."""
     while True:
-        rows = conn.execute(_SELECT_ENTRIES + " LIMIT %s", (book_id, seq, page)).fetchall()  # type: ignore[arg-type]
+        rows = conn.execute(_SELECT_ENTRIES + " LIMIT %s", (book_id, seq, page)).fetchall()
         for row in rows:
             yield Entry(book_id, *row[:9]), row[9]
         if len(rows) < page:

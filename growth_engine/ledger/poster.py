@@ -23,6 +23,7 @@ from growth_engine.ledger.contract import (
     Connected,
     EntryDraft,
     Event,
+    PayloadMismatch,
     Posted,
     Receipt,
     Received,
@@ -175,7 +176,6 @@ class Poster:
         """
         try:
             self._post_together(workspace_id, batch)
-            return
         except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
             log.info("ledger.batch_collided", events=len(batch))
         except psycopg.OperationalError as error:
@@ -183,6 +183,8 @@ class Poster:
                 raise
             log.warning("ledger.connection_lost", events=len(batch))
             self._disconnect()
+        else:
+            return
         try:
             self._post_together(workspace_id, batch)
         except psycopg.errors.LockNotAvailable:
@@ -226,7 +228,7 @@ class Poster:
             if isinstance(receipt, GrowthError):
                 future.set_exception(receipt)
             elif event.payload_hash() != posting.payload_hashes[name]:
-                future.set_exception(journal.PayloadMismatch())
+                future.set_exception(PayloadMismatch())
             else:
                 future.set_result(_as_duplicate(receipt) if name in given else receipt)
             given.add(name)

@@ -1,4 +1,4 @@
-"""Commands that keep the books complete: post what was left waiting, bring the mirror up to date, rebuild it."""
+"""Commands that keep the books complete: post what waits, bring the mirror up to date, rebuild it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from growth_engine.kit.errors import GrowthError, NotFound
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger import journal, queries, verify
 from growth_engine.ledger.contract import Event, Received
-from growth_engine.ledger.models import PendingEvent, StoredEvent
 from growth_engine.ledger.mirror import BookKey
+from growth_engine.ledger.models import PendingEvent, StoredEvent
 from growth_engine.ledger.verify import Progress, snapshot
 
 log = structlog.get_logger(__name__)

@@ -24,7 +24,8 @@ WITH level1 AS (
 )
 SELECT p.number, p.inviter_number, coalesce(level1.here, 0), coalesce(level2.here, 0),
        p.state <> 'left', p.state = 'blocked', coalesce(valid.invites, 0)
-FROM participants p LEFT JOIN level1 USING (number) LEFT JOIN level2 USING (number) LEFT JOIN valid USING (number)
+FROM participants p
+LEFT JOIN level1 USING (number) LEFT JOIN level2 USING (number) LEFT JOIN valid USING (number)
 WHERE p.campaign_id = %(book)s ORDER BY p.number
 """
 
@@ -34,7 +35,8 @@ WHERE book_id = %s AND op ->> 0 = 'f' GROUP BY 1
 """
 
 _COHORTS = """
-SELECT cohort::text, count(*), sum(valid_invites) FROM participants WHERE campaign_id = %s GROUP BY cohort ORDER BY 1
+SELECT cohort::text, count(*), sum(valid_invites) FROM participants
+WHERE campaign_id = %s GROUP BY cohort ORDER BY 1
 """
 
 _COUNTED_WRONG = """

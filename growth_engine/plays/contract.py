@@ -215,7 +215,8 @@ class SharedConfig(Schema):
         load_default=300,
         validate=validate.Range(min=1, max=1_000_000),
         metadata=option(
-            N_("Most invites of one person within the time below"), N_("More than that looks like a machine."),
+            N_("Most invites of one person within the time below"),
+            N_("More than that looks like a machine."),
             section="protection",
         ),
     )  # fmt: skip

@@ -198,4 +198,5 @@ def edges_of_invitee(ctx: Ctx, campaign_id: str, number: int) -> Sequence[Invite
 def states_in(ctx: Ctx, campaign_id: str) -> Mapping[str, int]:
     """How many participants are in each state."""
     query = select(Participant.state, func.count()).where(Participant.campaign_id == campaign_id)
-    return {state: count for state, count in ctx.session.execute(query.group_by(Participant.state)).all()}
+    rows = ctx.session.execute(query.group_by(Participant.state))
+    return dict(row.tuple() for row in rows)

@@ -43,7 +43,8 @@ def too_fast(inviter: Member, config: Mapping[str, Any], now: datetime) -> bool:
     started = inviter.helps_window_at
     if started is None or now - started >= timedelta(seconds=config["velocity_seconds"]):
         return False
-    return inviter.helps_in_window >= config["velocity_limit"]
+    limit: int = config["velocity_limit"]
+    return inviter.helps_in_window >= limit
 
 
 def count_help(inviter: Member, config: Mapping[str, Any], now: datetime) -> None:

@@ -32,8 +32,6 @@ class Campaign:
 class Contact:
     id: str
     blocked: bool = False
-    erased_before: bool = False
-    """This person was erased at their own wish once: known to us all the same."""
     nickname: str = ""
     avatar_key: str | None = None
     locale: str | None = None
@@ -153,6 +151,16 @@ class Facts:
         self.members[member.campaign_id, member.number] = member
         self.by_contact[member.campaign_id, member.contact_id] = member
         self.by_token[member.token] = member
+        if member.is_new:
+            self._count_origin(member)
+
+    def _count_origin(self, member: Member) -> None:
+        """Later Events of the batch see this registration's phone and address."""
+        if member.device:
+            self.devices.setdefault((member.campaign_id, member.device), member.number)
+        if member.address:
+            origin = (member.campaign_id, member.address)
+            self.addresses[origin] = self.addresses.get(origin, 0) + 1
 
     def add_edge(self, edge: Edge) -> None:
         self.edges[edge.campaign_id, edge.invitee, edge.inviter] = edge

@@ -56,7 +56,8 @@ CROSS JOIN LATERAL (
 
 _MEMBER = """
 json_build_array(p.id, p.campaign_id, p.number, p.contact_id, p.inviter_number, p.invite_token, p.state,
-                 p.valid_invites, p.helps_window_at, p.helps_in_window, p.device, p.cohort, p.joined_at) AS row
+                 p.valid_invites, p.helps_window_at, p.helps_in_window, p.device, p.cohort, p.joined_at)
+  AS row
 """
 
 _BY_TOKEN = f"""
@@ -129,7 +130,8 @@ _ERASED = """
 SELECT json_build_array(e.hash, e.blocked) AS row
 FROM asked, json_array_elements_text(asked.d -> 'erased') AS one
 CROSS JOIN LATERAL (
-  SELECT hash, blocked FROM erased_identities WHERE workspace_id = asked.ws AND hash = one.value OFFSET 0) AS e
+  SELECT hash, blocked FROM erased_identities
+  WHERE workspace_id = asked.ws AND hash = one.value OFFSET 0) AS e
 """
 
 

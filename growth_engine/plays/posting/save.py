@@ -86,7 +86,8 @@ SELECT 1
 
 _TAGS = """
 UPDATE contacts SET tags = ARRAY(SELECT DISTINCT unnest(contacts.tags || t.tags) ORDER BY 1)
-FROM (SELECT id, array_agg(tag) AS tags FROM json_to_recordset(%s::json) AS r (id text, tag text) GROUP BY id) AS t
+FROM (SELECT id, array_agg(tag) AS tags FROM json_to_recordset(%s::json) AS r (id text, tag text)
+      GROUP BY id) AS t
 WHERE contacts.id = t.id AND contacts.id = ANY(%s)
 """
 
@@ -117,7 +118,8 @@ class Saver:
         contacts = {contact.id: contact for contact in facts.contacts.values() if contact.is_new}
         return {
             "contacts": [
-                {"id": c.id, "nickname": c.nickname, "avatar": c.avatar_key, "locale": c.locale, "source": c.source}
+                {"id": c.id, "nickname": c.nickname, "avatar": c.avatar_key, "locale": c.locale,
+                 "source": c.source}
                 for c in contacts.values()
             ],
             "identities": [

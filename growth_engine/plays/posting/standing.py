@@ -1,0 +1,73 @@
+"""Participants who leave, are blocked, or are let in again."""
+
+from __future__ import annotations
+
+from growth_engine.ledger.contract import Reason
+from growth_engine.plays.posting.case import Case
+from growth_engine.plays.posting.facts import Member
+
+
+def leave(case: Case) -> None:
+    member = _member(case)
+    if member is None:
+        return
+    if member.state != "active":
+        case.refuse(Reason("blocked" if member.state == "blocked" else "left"))
+        return
+    member.state, member.left_at, member.changed = "left", case.now, True
+    case.op("l", member.number)
+    case.op("f", "left", 1)
+    case.draft.reasons.append(Reason("left"))
+    if case.campaign.config["leaving"] == "stops_counting":
+        case.withdraw(member, "left")
+
+
+def block(case: Case) -> None:
+    member = _member(case)
+    if member is None:
+        return
+    if member.state == "blocked":
+        case.refuse(Reason("blocked"))
+        return
+    if member.state == "left":
+        # Blocked people are outside either way; only one of the two may be undone later.
+        case.op("r", member.number)
+    member.state, member.changed = "blocked", True
+    case.op("b", member.number)
+    case.draft.reasons.append(Reason(case.event.facts.get("reason", "by_hand")))
+    case.withdraw(member, "void")
+
+
+def unblock(case: Case) -> None:
+    member = _member(case)
+    if member is None:
+        return
+    if member.state != "blocked":
+        case.refuse(Reason("already_joined"))
+        return
+    member.state, member.left_at, member.changed = "active", None, True
+    case.op("u", member.number)
+    case.draft.reasons.append(Reason("unblocked"))
+    for edge in case.edges_of(member):
+        if edge.state == "void":
+            case.restore(edge)
+
+
+def mark(case: Case) -> None:
+    """A step of the funnel (a visit, a poster made); the Event's key makes it count once."""
+    case.op("f", case.event.facts["step"], 1)
+
+
+def _member(case: Case) -> Member | None:
+    """The participation of the contact the Event names."""
+    named = case.event.facts["contact_id"]
+    known = case.facts.contacts.get(named)
+    # A contact merged into another keeps the participation the other had already.
+    member = case.facts.by_contact.get((case.campaign.id, named))
+    if member is None and known is not None:
+        member = case.facts.by_contact.get((case.campaign.id, known.id))
+    if member is None:
+        case.refuse(Reason("not_taking_part"))
+        return None
+    case.about(member)
+    return member
