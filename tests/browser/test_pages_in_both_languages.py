@@ -1,10 +1,9 @@
-"""Every main page, at phone and desk size, in English and Chinese: silent, unbroken, fitting, in one language."""
+"""Every main page, at phone and desk size, in English and Chinese: silent, unbroken, and it fits."""
 
 from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +68,7 @@ def post(live: Live, token: str, path: str, body: dict[str, Any]) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def scene(browser: Browser, live: Live) -> Iterator[Scene]:
+def scene(browser: Browser, live: Live) -> Scene:
     token = live.cli("token", "create", "--workspace", "demo", "--scopes", "*")
     campaign = post(live, token, "/campaigns", {"template": "saas-membership", "locale": "en"})["id"]
     post(live, token, f"/campaigns/{campaign}/publish", {"accept_warnings": True})
@@ -88,7 +87,7 @@ def scene(browser: Browser, live: Live) -> Iterator[Scene]:
         staff.go(live.cli("staff", "link", "--email", "admin@demo.example"))
         staff.click("main form button[type=submit]")
         cookies["marketer"] = staff.page.context.storage_state()
-    yield Scene({"campaign": campaign, "token": invite, "contact": joined["contact_id"]}, cookies)
+    return Scene({"campaign": campaign, "token": invite, "contact": joined["contact_id"]}, cookies)
 
 
 @pytest.mark.parametrize("size", ["phone", "desk"])

@@ -1,4 +1,4 @@
-"""The whole loop in a real browser: publish, register A, scan A's poster as B, register B, watch the tree grow."""
+"""The whole loop in a real browser: publish, register A, scan A's poster as B, register B, see the tree."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def register(visitor: Watched, nickname: str, phone: str) -> None:
 
 
 def poster_code(visitor: Watched) -> str:
-    """Wait for the poster on one's own page, download the picture, and read its code as another phone would."""
+    """Wait for the poster on one's own page, download the picture, read its code as another phone would."""
     page = visitor.page
     picture = page.locator("img.h5-poster-picture")
     expect(picture).to_be_visible(timeout=30_000)

@@ -1,4 +1,4 @@
-"""A browser page under watch: what a visitor would never notice, but is wrong all the same, fails the test."""
+"""A browser page under watch: what is wrong fails the test, even where a visitor would not notice."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 DESK = {"viewport": {"width": 1366, "height": 900}}
 SIZES = {"phone": PHONE, "desk": DESK}
 
-#: Everything wider than the window, unless it is inside something that scrolls by itself.
+#: What makes the page wider than the window, things inside boxes that scroll by themselves left out.
 _TOO_WIDE = """() => {
   const wide = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= wide + 1) return [];
-  const scrolls = (e) => { for (let p = e.parentElement; p; p = p.parentElement)
-    if (p !== document.body && /auto|scroll|hidden/.test(getComputedStyle(p).overflowX)) return true; return false; };
-  return [...document.body.querySelectorAll("*")]
-    .filter((e) => e.getBoundingClientRect().right > wide + 1 && !scrolls(e))
-    .slice(0, 5).map((e) => `${e.tagName}.${e.className} ends at ${e.getBoundingClientRect().right} of ${wide}`);
+  const boxed = (e) => {
+    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+      if (/auto|scroll|hidden/.test(getComputedStyle(p).overflowX)) return true;
+    return false;
+  };
+  const right = (e) => e.getBoundingClientRect().right;
+  const found = [...document.body.querySelectorAll("*")].filter((e) => right(e) > wide + 1 && !boxed(e));
+  return [`${document.documentElement.scrollWidth} wide in ${wide}`]
+    .concat(found.slice(0, 5).map((e) => `${e.tagName}.${e.className} ends at ${right(e)}`));
 }"""
+_BROKEN = """() => [...document.images]
+  .filter((i) => i.src && !i.hidden && i.complete && !i.naturalWidth).map((i) => i.src)"""
 
 
 class Watched:
@@ -55,8 +61,7 @@ class Watched:
         assert self.page.evaluate(_TOO_WIDE) == [], where
         assert self.page.title().strip(" ·"), where
         assert self.page.locator("h1, .h5-days-card").count() >= 1, f"{where} has no heading"
-        pictures = "[...document.images].filter(i => i.src && !i.hidden && i.complete && !i.naturalWidth).map(i => i.src)"
-        assert self.page.evaluate(pictures) == [], f"{where} has broken pictures"
+        assert self.page.evaluate(_BROKEN) == [], f"{where} has broken pictures"
 
     def go(self, address: str) -> None:
         self.page.goto(address)
