@@ -122,7 +122,8 @@ def landing_view(
     addresses: Addresses = Addresses(),
 ) -> LandingView:
     """The page of a campaign; ``promise`` as ``play.promise(config)`` gives it, ``brand`` where the copy
-    names none, ``steps`` of the reward ladder as ``play.page({}, config, Viewer(0, 0))`` has them."""
+    names none, ``steps`` of the reward ladder as ``play.page({}, config, Viewer(0, 0))`` has them (without
+    them: those of the promise, which have no names)."""
     copy = fill(campaign.content, promise, locale=campaign.locale, brand=brand)
     title = copy.get("title") or campaign.title
     return LandingView(
@@ -135,7 +136,7 @@ def landing_view(
         reward_friend=copy.get("reward_friend", ""),
         inviter_days=_number(promise, "inviter_days"),
         friend_days=_number(promise, "friend_days"),
-        ladder=steps,
+        ladder=steps or _ladder(promise),
         rules=copy.get("rules", ()),
         button=copy.get("button", ""),
         colour=copy.get("colour") or DEFAULT,
@@ -153,6 +154,10 @@ def landing_view(
         may_help=visitor.may_help,
         addresses=addresses,
     )
+
+
+def _ladder(promise: Mapping[str, Any]) -> list[Step]:
+    return [Step(rung["invites"], rung["days"], "", reached=False) for rung in promise.get("tiers", ())]
 
 
 def clock_to(ends_at: datetime | None, now: datetime) -> Clock | None:

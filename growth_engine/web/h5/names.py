@@ -26,5 +26,7 @@ def initial(nickname: str) -> str:
 def masked_phone(phone: str) -> str:
     """``+8613812345678`` becomes ``+86 138 **** 5678``: enough to recognise one's own number."""
     if phone.startswith("+86") and len(phone) == 14:
-        return f"+86 {phone[3:6]} **** {phone[-4:]}"
-    return f"{phone[:4]} **** {phone[-2:]}"
+        shown = f"+86 {phone[3:6]} **** {phone[-4:]}"
+    else:
+        shown = f"{phone[:4]} **** {phone[-2:]}"
+    return shown.replace(" ", "\N{NO-BREAK SPACE}")
