@@ -17,11 +17,12 @@ from growth_engine.kit.rest.operation import (
     scope,
     takes,
 )
-from growth_engine.kit.rest.service import PREFIX, Blueprint, description, install
+from growth_engine.kit.rest.service import NOTES, PREFIX, Blueprint, description, install
 from growth_engine.kit.rest.serving import event_key, flat, not_final
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "NOTES",
     "PREFIX",
     "Blueprint",
     "Document",

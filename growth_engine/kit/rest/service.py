@@ -138,7 +138,7 @@ def install(
     api = Api(
         app,
         spec_kwargs={
-            "info": {"description": INTRODUCTION},
+            "info": {"description": _INTRODUCTION},
             "servers": [{"url": "/"}],
             "marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=_schema_name),
         },
@@ -199,16 +199,21 @@ def _documented(name: str, rule: str, said: Operation, methods: Sequence[str]) -
     }
 
 
-INTRODUCTION = """\
-Every request carries a token: `Authorization: Bearer ge_…` (`growth-engine token create`, or the console).
-
-- **Bodies** are JSON; unknown fields are refused.
-- **Errors** are `application/problem+json` with a stable `code`; `errors` names wrong fields by path.
-- **Lists** answer `{items, next_cursor}` and take `limit` (at most 100) and `cursor`.
-- **Writes** take an `Idempotency-Key`: send the same request again with the same key after a broken
-  connection, and it is carried out once. The repeated answer carries `Idempotent-Replayed: true`.
-- **Limits**: `RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset` (seconds); 429 with `Retry-After`.
-- **Times** are UTC (RFC 3339). **Ids** have a prefix and sort by age (`cmp_…`, `par_…`, `con_…`).
-- **People** are named by id, by `kind:value` (`phone:+8613800138000`, `external_id:u1`) or by a bare value.
-- **Words** for people come in the language of `Accept-Language` (zh, en).
-"""
+#: What holds for every operation: (topic, words with `code`).
+NOTES = (
+    ("Tokens", "Every request carries one: `Authorization: Bearer ge_…`. Make it in the console or with"
+     " `growth-engine token create --workspace demo --scopes '*'`."),
+    ("Bodies", "JSON (`Content-Type: application/json`). Unknown fields are refused."),
+    ("Errors", "`application/problem+json` with a stable `code`; `errors` names wrong fields by path."),
+    ("Lists", "Answer `{items, next_cursor}`; take `limit` (at most 100) and `cursor`."),
+    ("Writes", "Take an `Idempotency-Key`: after a broken connection send the same request with the same key"
+     " again, and it is carried out once. A repeated answer carries `Idempotent-Replayed: true`."),
+    ("Limits", "`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) on every answer;"
+     " beyond the limit 429 with `Retry-After`."),
+    ("Times and ids", "Times are UTC (RFC 3339). Ids have a prefix (`cmp_`, `con_`) and sort by age."),
+    ("People", "In addresses named by id, by `kind:value` (`phone:+8613800138000`, `external_id:u1`) or by a"
+     " bare value, percent-encoded. Where an id of yours ends like one of our addresses"
+     " (`…/membership`), use the `con_` id."),
+    ("Words", "Messages for people come in the language of `Accept-Language` (zh, en)."),
+)  # fmt: skip
+_INTRODUCTION = "\n".join(f"- **{topic}**: {words}" for topic, words in NOTES)
