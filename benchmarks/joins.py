@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import house
+import _house as house
 import psycopg
 from mirror import journal
 
@@ -50,7 +50,8 @@ def load(address: str, path: str, token: str, members: int, run: str, seconds: i
         script.flush()
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script.name, address]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode or "Non-2xx" in result.stdout or result.stderr.strip() or "Socket errors" in result.stdout:
+    refused = any(sign in result.stdout for sign in ("Non-2xx", "Socket errors"))
+    if result.returncode or result.stderr.strip() or refused:
         sys.exit(f"not every answer was 201:\n{result.stdout}{result.stderr}")
     latency = re.search(r"99%\s+(\S+)", result.stdout)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
@@ -67,7 +68,7 @@ def bare(settings: Settings, seconds: int) -> float:
             " who text, inviter text, at timestamptz DEFAULT now())"
         )
         conn.execute("GRANT ALL ON bench_bare TO growth_app")
-    with house.web(settings, PORT, "bare:app", PYTHONPATH=str(Path(__file__).parent)) as address:
+    with house.web(settings, PORT, "_bare:app", PYTHONPATH=str(Path(__file__).parent)) as address:
         load(address, "/bare", "", 1, "warm", 2)
         return load(address, "/bare", "", 1000, "bare view, one insert", seconds)
 

@@ -76,7 +76,7 @@ def build_parts(
 
 
 def _rules(ids: Ids) -> RulesFactory:
-    def rules(conn: Connected, workspace_id: str, now: datetime) -> CampaignRules:
+    def rules(conn: Connected, now: datetime) -> CampaignRules:
         return CampaignRules(conn, now, ids)
 
     return rules
@@ -167,6 +167,4 @@ def _register_screens(app: Flask, modules: Sequence[ModuleType]) -> None:
 def _register_api(app: Flask) -> None:
     """The REST API: the ``blp`` of every ``api.py`` and ``api_….py`` of a slice."""
     modules = [module for name in ("api", "api_*") for module in discovery.find(name)]
-    rest.install(
-        app, modules, authenticate=tokens.authenticate_token, require_scope=tokens.require_scope
-    )
+    rest.install(app, modules, authenticate=tokens.authenticate_token, require_scope=tokens.require_scope)

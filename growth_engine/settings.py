@@ -17,18 +17,21 @@ _PLAIN = {"database_url", "migration_database_url", "ledger_redis_url", "queue_r
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting. Environment name: ``GROWTH_`` + upper case, except the plain ones (see docs/settings.md)."""
+    """Every setting. Environment name: ``GROWTH_`` + upper case, but for plain ones (docs/settings.md)."""
 
     database_url: str
     """PostgreSQL, as the unprivileged application role. Environment: DATABASE_URL."""
     ledger_redis_url: str
-    """Valkey/Redis of the ledger mirror; policy noeviction; may be a cluster. Environment: LEDGER_REDIS_URL."""
+    """Valkey/Redis of the ledger mirror: noeviction, may be a cluster. Environment: LEDGER_REDIS_URL."""
     queue_redis_url: str
-    """Valkey/Redis of queues, sessions, rate limits; one primary. Environment: QUEUE_REDIS_URL."""
+    """Valkey/Redis of queues, sessions, limits; one primary. Environment: QUEUE_REDIS_URL."""
     secret_key: str
     """Signs cookies and links; at least 32 characters."""
     migration_database_url: str = ""
-    """PostgreSQL as the owner of the tables; used by `growth-engine db upgrade` only. Environment: MIGRATION_DATABASE_URL."""
+    """PostgreSQL as the owner of the tables, for `growth-engine db upgrade` only.
+
+    Environment: MIGRATION_DATABASE_URL.
+    """
     app_role: str = "growth_app"
     """The database role the application connects as; migrations grant it what it needs, nothing more."""
     public_url: str = "http://127.0.0.1:8000"

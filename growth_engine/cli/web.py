@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -20,10 +21,15 @@ def command(data_dir: Path) -> None:
 
     from growth_engine.embedded.up import child_environment, require_free_port
     from growth_engine.kit import schema
+    from growth_engine.kit.redis import require_reachable
+    from growth_engine.ledger.mirror import Mirror
 
     settings = _product.settings_at(data_dir)
     require_free_port(settings.host, settings.port)
     schema.require_ready(settings.database_url)
+    require_reachable(settings.ledger_redis_url, "LEDGER_REDIS_URL")
+    with contextlib.closing(Mirror.connect(settings.ledger_redis_url)) as mirror:
+        mirror.check_server()
     os.environ.update(child_environment(settings))  # wsgi.py reads it in each web process
     Server(
         "wsgi:app",

@@ -198,7 +198,7 @@ class Poster:
         conn = self._connected()
         events = list({(event.source, event.key): event for event, _ in batch}.values())
         now = self._clock.now()
-        batch_rules = self._rules(conn, workspace_id, now)
+        batch_rules = self._rules(conn, now)
         posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
         try:
             # BEGIN and COMMIT by hand: psycopg's transaction() waits for an answer at both ends, and

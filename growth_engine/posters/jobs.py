@@ -44,7 +44,7 @@ class Outcome:
     final: bool = False
 
 
-@job("posters.render", every=30)
+@job("posters.render", every=30, queue="posters")
 def render_posters(parts: Parts, workspace_id: str) -> int:
     """Draw a batch of posters; how many were claimed."""
     with parts.open(workspace_id) as ctx:

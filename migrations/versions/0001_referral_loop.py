@@ -544,7 +544,7 @@ def upgrade() -> None:
             f" FOR EACH STATEMENT EXECUTE FUNCTION ge_refuse_change();"
         )
     for function in DIRECTORY:
-        _run(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC; GRANT EXECUTE ON FUNCTION {function} TO {role};")
+        _run(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC;GRANT EXECUTE ON FUNCTION {function} TO {role};")
 
 
 def downgrade() -> None:

@@ -39,20 +39,37 @@ def make_campaign(
         dates = {"starts_at": columns.pop("starts_at", None), "ends_at": columns.pop("ends_at", None)}
         ctx.session.add(
             Campaign(
-                id=campaign_id, play=slug, template="", title="Test", locale="en", state=state, config=loaded,
-                content={}, rule_version=1, plan_id=plan_id, updated_at=now, **base, **dates, **columns,
+                id=campaign_id,
+                play=slug,
+                template="",
+                title="Test",
+                locale="en",
+                state=state,
+                config=loaded,
+                content={},
+                rule_version=1,
+                plan_id=plan_id,
+                updated_at=now,
+                **base,
+                **dates,
+                **columns,
             )
-        )  # fmt: skip
+        )
         ctx.session.flush()
         ctx.session.add(
             CampaignVersion(campaign_id=campaign_id, version=1, config=loaded, content={}, **base, **dates)
         )
         ctx.session.add(
             Book(
-                id=campaign_id, workspace_id=workspace_id, kind="campaign", last_seq=0, head=GENESIS, members=0,
+                id=campaign_id,
+                workspace_id=workspace_id,
+                kind="campaign",
+                last_seq=0,
+                head=GENESIS,
+                members=0,
                 created_at=now,
             )
-        )  # fmt: skip
+        )
         for item, total in play(slug).stock(loaded).items():
             ctx.session.add(
                 StockItem(workspace_id=workspace_id, campaign_id=campaign_id, item=item, total=total, taken=0)

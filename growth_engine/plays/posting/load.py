@@ -86,12 +86,21 @@ class Loader:
             if (row[1], row[2]) not in self.facts.members:
                 self.facts.add_member(
                     Member(
-                        id=row[0], campaign_id=row[1], number=row[2], contact_id=row[3],
-                        inviter_number=row[4], token=row[5], state=row[6], valid_invites=row[7], helps_window_at=_moment(row[8]),
-                        helps_in_window=row[9], device=row[10], cohort=date.fromisoformat(row[11]),
+                        id=row[0],
+                        campaign_id=row[1],
+                        number=row[2],
+                        contact_id=row[3],
+                        inviter_number=row[4],
+                        token=row[5],
+                        state=row[6],
+                        valid_invites=row[7],
+                        helps_window_at=_moment(row[8]),
+                        helps_in_window=row[9],
+                        device=row[10],
+                        cohort=date.fromisoformat(row[11]),
                         joined_at=datetime.fromisoformat(row[12]),
-                    )
-                )  # fmt: skip
+                    ),
+                )
 
     def _second(self, events: Sequence[Event]) -> None:
         facts = self.facts

@@ -45,7 +45,7 @@ def poster(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Any:
         parts.settings.database_url,
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, workspace_id, now: Touchy(conn, now, parts.ids),
+        rules=lambda conn, now: Touchy(conn, now, parts.ids),
         mirrored=parts.ledger._mirrored,
         ring=parts.bell.ring,
         lock_timeout_ms=200,
@@ -168,7 +168,7 @@ def test_an_unreachable_database_promises_nothing(parts: Parts, workspace: str, 
         "postgresql://nobody@127.0.0.1:1/none",
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, workspace_id, now: CampaignRules(conn, now, parts.ids),
+        rules=lambda conn, now: CampaignRules(conn, now, parts.ids),
         mirrored=lambda *_: None,
         ring=lambda *_: None,
     )
@@ -193,7 +193,8 @@ from growth_engine.app import build_parts
 from growth_engine.settings import Settings
 from tests.factories.campaigns import join_event
 url, valkey, workspace, campaign, name = sys.argv[1:]
-parts = build_parts(Settings(database_url=url, ledger_redis_url=valkey, queue_redis_url=valkey, secret_key="s" * 32))
+settings = Settings(database_url=url, ledger_redis_url=valkey, queue_redis_url=valkey, secret_key="s" * 32)
+parts = build_parts(settings)
 events = [join_event(parts, workspace, campaign, f"p{i}") for i in range(300)]
 futures = [future for start in range(0, 300, 20) for future in parts.ledger.enqueue(events[start:start + 20])]
 print(sum(future.result(60).accepted for future in futures))
@@ -239,7 +240,7 @@ def _twin(parts: Parts) -> Poster:
         parts.settings.database_url,
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, workspace_id, now: CampaignRules(conn, now, parts.ids),
+        rules=lambda conn, now: CampaignRules(conn, now, parts.ids),
         mirrored=parts.ledger._mirrored,
         ring=parts.bell.ring,
     )

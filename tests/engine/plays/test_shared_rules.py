@@ -244,9 +244,7 @@ def test_tiers_reward_once_and_stock_runs_out_in_words(stage: Any) -> None:
     assert len([grant for grant in cast.grants() if grant[0] == "tier"]) == 1
 
 
-def test_500_parallel_duplicates_are_one_help_and_one_grant(
-    stage: Any, parts: Parts, workspace: str
-) -> None:
+def test_500_parallel_duplicates_are_one_help_and_one_grant(stage: Any, parts: Parts, workspace: str) -> None:
     """Acceptance case 1."""
     cast = stage()
     cast.join("ann")
@@ -254,7 +252,9 @@ def test_500_parallel_duplicates_are_one_help_and_one_grant(
     same = [join_event(parts, workspace, cast.campaign_id, "bob", token, key="one") for _ in range(250)]
     other = [join_event(parts, workspace, cast.campaign_id, "bob", token) for _ in range(250)]
     with ThreadPoolExecutor(64) as pool:
-        receipts = list(pool.map(parts.ledger.submit, [e for pair in zip(same, other, strict=True) for e in pair]))
+        receipts = list(
+            pool.map(parts.ledger.submit, [e for pair in zip(same, other, strict=True) for e in pair])
+        )
     assert len({receipt.answer["id"] for receipt in receipts if receipt.answer}) == 1
     cast._note("bob", next(receipt for receipt in receipts if receipt.answer))
     assert sum(receipt.accepted and not receipt.duplicate for receipt in receipts) == 1

@@ -63,9 +63,7 @@ class Run:
         else:
             who = self.random.choice(sorted(self.contacts))
             action = kind if kind != "repeat" else "leave"
-            event = contact_event(
-                self.parts, self.workspace_id, self.campaign_id, action, self.contacts[who]
-            )
+            event = contact_event(self.parts, self.workspace_id, self.campaign_id, action, self.contacts[who])
             self._send(event, getattr(self.model, action)(who))
 
     def _join(self) -> None:

@@ -77,7 +77,9 @@ def live_campaign(parts: Parts, slug: str = "bench") -> tuple[str, str, str]:
     with parts.open(workspace_id) as ctx:
         campaign = starting.create_from_template(ctx, "saas-membership", locale="en")
         service.update_draft(
-            ctx, campaign.id, {"config": {**campaign.config, "velocity_limit": 1_000_000, "inviter_cap": None}}
+            ctx,
+            campaign.id,
+            {"config": {**campaign.config, "velocity_limit": 1_000_000, "inviter_cap": None}},
         )
         service.publish(ctx, campaign.id, accept_warnings=True)
         campaign_id = campaign.id
@@ -114,7 +116,7 @@ def web(settings: Settings, port: int, app: str = "", **environment: str) -> Ite
 def fill(settings: Settings, workspace_id: str, campaign_id: str, members: int, journal: Any) -> float:
     """Write a whole campaign by COPY: people, participants, edges, Events and hash-chained Entries.
 
-    ``journal(members)`` yields (seq, ops) as ``benchmarks/mirror.py`` makes them. Returns the seconds it took.
+    ``journal(members)`` yields (seq, ops) as ``benchmarks/mirror.py`` makes them. Returns seconds.
     """
     began = time.perf_counter()
     with psycopg.connect(settings.migration_database_url) as conn:
@@ -147,10 +149,19 @@ class _Filler:
             parent, state, score, at, cohort = member
             self._rows["participants"].append(
                 (
-                    f"par_{number:026d}", self._workspace, self._campaign, number, f"con_{number:026d}", parent,
-                    token(number), state, score, cohort, at,
+                    f"par_{number:026d}",
+                    self._workspace,
+                    self._campaign,
+                    number,
+                    f"con_{number:026d}",
+                    parent,
+                    token(number),
+                    state,
+                    score,
+                    cohort,
+                    at,
                 )
-            )  # fmt: skip
+            )
         self._flush()
         self._conn.execute(
             "UPDATE books SET last_seq = %s, head = %s, members = %s WHERE id = %s",
@@ -174,10 +185,20 @@ class _Filler:
         )
         self._rows["entries"].append(
             (
-                self._campaign, seq, self._workspace, event_id, "join", True, number, None, 1, at,
-                orjson.dumps(entry.body).decode(), self._hash,
+                self._campaign,
+                seq,
+                self._workspace,
+                event_id,
+                "join",
+                True,
+                number,
+                None,
+                1,
+                at,
+                orjson.dumps(entry.body).decode(),
+                self._hash,
             )
-        )  # fmt: skip
+        )
 
     def _member(self, number: int, ops: list[list[Any]], seq: int, at: datetime) -> None:
         parent, cohort = ops[0][2], ops[0][3]
@@ -204,7 +225,8 @@ _COLUMNS = {
     "contacts": "id, workspace_id, nickname, source, first_seen_at",
     "contact_identities": "workspace_id, kind, value, contact_id, created_at",
     "events": "id, workspace_id, book_id, source, key, kind, facts, payload_hash, occurred_at, accepted_at",
-    "entries": "book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at, body, hash",
+    "entries": "book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at,"
+    " body, hash",
     "participants": "id, workspace_id, campaign_id, number, contact_id, inviter_number, invite_token, state,"
     " valid_invites, cohort, joined_at",
     "invite_edges": "workspace_id, campaign_id, invitee_number, inviter_number, state, reason, seq, at",
