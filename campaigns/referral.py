@@ -203,5 +203,5 @@ def promise(config: Mapping[str, Any]) -> Mapping[str, Any]:
         "inviter_days": config["inviter_days"],
         "friend_days": config["friend_days"],
         "inviter_cap": config["inviter_cap"],
-        "tiers": [{"invites": tier["invites"], "days": tier["days"]} for tier in config["tiers"]],
+        "tiers": [{name: tier[name] for name in ("invites", "days", "label")} for tier in config["tiers"]],
     }

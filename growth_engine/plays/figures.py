@@ -49,6 +49,18 @@ def of_campaign(ctx: Ctx, campaign_id: str) -> CampaignFigures:
     return CampaignFigures(totals, funnel, cohorts, journal_seq)
 
 
+def totals(ctx: Ctx, campaign_id: str) -> Totals:
+    """Sums over a campaign. Raises FiguresUnavailable and MirrorUnavailable."""
+    mirror: Mirror = ctx.parts.mirror
+    try:
+        found = mirror.totals(BookKey(ctx.workspace_id, campaign_id))
+    except MirrorBroken:
+        raise _unavailable(ctx) from None
+    if found.epoch == 0:
+        _require_held(ctx, found, _journal_seq(ctx, campaign_id))
+    return found
+
+
 def of_members(ctx: Ctx, campaign_id: str, numbers: Sequence[int]) -> tuple[Mapping[int, MemberView], int]:
     """What the mirror says of each of ``numbers``, and the Entry it holds up to.
 

@@ -124,12 +124,12 @@ def _refused(campaign_id: str, error: GrowthError) -> AnyResponse:
 def _page(campaign_id: str) -> str:
     with web.ctx() as ctx:
         shown = campaign_frame.frame(ctx, campaign_id)
-        live = campaign_frame.figures(shown.book, leaders=LEADERS) if shown.published else None
+        live = campaign_frame.live(ctx, campaign_id, leaders=LEADERS) if shown.published else None
         entries = ledger.entries_page(ctx, campaign_id, limit=LATEST) if shown.published else ()
         numbers = {number for number, _score in live.leaders} if live else set()
         numbers |= {number for one in entries for number in (one.member, one.other) if number}
         people = campaign_frame.people_by_number(ctx, campaign_id, numbers)
-        members = campaign_frame.views(shown.book, [number for number, _s in live.leaders]) if live else {}
+        members = campaign_frame.views(ctx, campaign_id, [one for one, _s in live.leaders]) if live else {}
     campaign = shown.campaign
     waiting = shown.published is None or shown.changed
     return render_template(
@@ -144,7 +144,7 @@ def _page(campaign_id: str) -> str:
         growth=growth_chart(live) if live else None,
         entries=entries,
         people=people,
-        members=members or {},
+        members=members,
         said=campaign_frame.said,
         promise=play(campaign.play).promise(campaign.config),
     )

@@ -11,11 +11,11 @@ from flask import url_for
 
 from growth_engine.context import Ctx
 from growth_engine.kit import web
-from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.errors import Unavailable
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
-from growth_engine.ledger.mirror import BookKey, MemberView, MirrorBroken, MirrorUnavailable, Totals
-from growth_engine.plays import lifecycle, queries
+from growth_engine.ledger.mirror import MemberView, Totals
+from growth_engine.plays import figures, lifecycle, queries
 from growth_engine.plays.models import Campaign, CampaignVersion, Participant
 from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.registry import play
@@ -40,7 +40,6 @@ class Frame:
     changed: bool
     actions: Sequence[str]
     play_title: str
-    book: BookKey
     link: str
     """Public address of the landing page; empty before the first publication."""
 
@@ -67,7 +66,6 @@ def frame(ctx: Ctx, campaign_id: str) -> Frame:
         changed=changed and campaign.state != "ended",
         actions=lifecycle.actions(campaign.state),
         play_title=play(campaign.play).title,
-        book=BookKey(ctx.workspace_id, campaign.id),
         link=link,
     )
 
@@ -87,30 +85,26 @@ class Figures:
         return self.totals.score_sum / self.totals.members if self.totals.members else 0.0
 
 
-def figures(book: BookKey, *, leaders: int) -> Figures | None:
-    """``None`` when the mirror cannot be read now; the page says so and shows the rest."""
-    mirror = web.parts().mirror
+def live(ctx: Ctx, campaign_id: str, *, leaders: int) -> Figures | None:
+    """``None`` when they cannot be read now; the page says so and shows the rest."""
     try:
-        return Figures(
-            mirror.totals(book), mirror.funnel(book), mirror.cohorts(book), mirror.leaderboard(book, leaders)
-        )
-    except (MirrorUnavailable, MirrorBroken) as error:
-        _log_away(book, error)
+        found = figures.of_campaign(ctx, campaign_id)
+        places, _seq = figures.leaderboard(ctx, campaign_id, leaders)
+    except Unavailable as error:
+        log.warning("campaign.figures_away", campaign=campaign_id, code=error.code)
         return None
+    return Figures(found.totals, found.funnel, found.cohorts, places)
 
 
-def views(book: BookKey, numbers: Iterable[int]) -> Mapping[int, MemberView] | None:
-    """The mirror's knowledge of some members by number; ``None`` when it cannot be read now."""
+def views(ctx: Ctx, campaign_id: str, numbers: Iterable[int]) -> Mapping[int, MemberView]:
+    """What the mirror knows of some members by number; nothing when it cannot be read now."""
     wanted = sorted(set(numbers) - {0})
     try:
-        return {view.number: view for view in web.parts().mirror.members(book, wanted)} if wanted else {}
-    except (MirrorUnavailable, MirrorBroken) as error:
-        _log_away(book, error)
-        return None
-
-
-def _log_away(book: BookKey, error: GrowthError) -> None:
-    log.warning("campaign.mirror_away", campaign=book.campaign_id, code=error.code)
+        found, _seq = figures.of_members(ctx, campaign_id, wanted)
+    except Unavailable as error:
+        log.warning("campaign.figures_away", campaign=campaign_id, code=error.code)
+        return {}
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from flask import Blueprint, render_template, request, url_for
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.ledger.mirror import BookKey, MemberView
-from growth_engine.plays import console_queries, queries
+from growth_engine.plays import console_queries, figures, queries
 from growth_engine.web.marketer import campaign_frame
 from growth_engine.web.marketer.campaign_frame import Person
 
@@ -18,6 +18,7 @@ bp = Blueprint("campaign_tree", __name__, url_prefix="/console/campaigns")
 
 PAGE = 20
 FOUND = 20
+DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ def tree(campaign_id: str) -> str:
     number = _number("member")
     with web.ctx() as ctx:
         frame = campaign_frame.frame(ctx, campaign_id)
-        found = _found(ctx, campaign_id, frame.book, search) if search else None
-        path = _path(ctx, campaign_id, frame.book, number) if number else []
+        found = _found(ctx, campaign_id, search) if search else None
+        path = _path(ctx, campaign_id, number) if number else []
         top = number if path else 0
-        branch = _branch(ctx, campaign_id, frame.book, top, 0)
+        branch = _branch(ctx, campaign_id, top, 0)
     return render_template(
         "marketer/campaign_tree.html",
         frame=frame,
@@ -72,8 +73,7 @@ def children(campaign_id: str, number: int) -> str:
     """A page of those somebody brought, for htmx."""
     with web.ctx() as ctx:
         campaign = queries.campaign(ctx, campaign_id)
-        book = BookKey(ctx.workspace_id, campaign.id)
-        branch = _branch(ctx, campaign_id, book, number, _number("after"))
+        branch = _branch(ctx, campaign_id, number, _number("after"))
     return render_template("marketer/_tree_nodes.html", campaign=campaign, branch=branch)
 
 
@@ -82,21 +82,24 @@ def _number(name: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def _branch(ctx: Ctx, campaign_id: str, book: BookKey, number: int, after: int) -> Branch:
+def _branch(ctx: Ctx, campaign_id: str, number: int, after: int) -> Branch:
     if number:
-        numbers: Sequence[int] = web.parts().mirror.children(book, number, after, PAGE + 1)
+        # A mirror that lost the book answers "no children": first make sure that it knows this person.
+        figures.of_members(ctx, campaign_id, [number])
+        key = BookKey(ctx.workspace_id, campaign_id)
+        numbers: Sequence[int] = ctx.parts.mirror.children(key, number, after, PAGE + 1)
     else:
         numbers = console_queries.roots(ctx, campaign_id, after=after, limit=PAGE + 1)
     shown = numbers[:PAGE]
     more = ""
     if len(numbers) > PAGE:
         more = url_for("campaign_tree.children", campaign_id=campaign_id, number=number, after=shown[-1])
-    return Branch(_nodes(ctx, campaign_id, book, shown), more)
+    return Branch(_nodes(ctx, campaign_id, shown), more)
 
 
-def _nodes(ctx: Ctx, campaign_id: str, book: BookKey, numbers: Sequence[int]) -> list[Node]:
+def _nodes(ctx: Ctx, campaign_id: str, numbers: Sequence[int]) -> list[Node]:
     people = campaign_frame.people_by_number(ctx, campaign_id, numbers)
-    views = campaign_frame.views(book, numbers) or {}
+    views = campaign_frame.views(ctx, campaign_id, numbers)
     edges = _edges(ctx, campaign_id, people)
     return [Node(people.get(one), one, views.get(one), edges.get(one, "")) for one in numbers]
 
@@ -109,18 +112,17 @@ def _edges(ctx: Ctx, campaign_id: str, people: Mapping[int, Person]) -> dict[int
     return {number: found.get((number, inviter), "") for number, inviter in pairs}
 
 
-def _path(ctx: Ctx, campaign_id: str, book: BookKey, number: int) -> list[Node]:
+def _path(ctx: Ctx, campaign_id: str, number: int) -> list[Node]:
     """From the root of the tree down to the person; empty when there is no such person."""
-    mirror = web.parts().mirror
-    if mirror.member(book, number) is None:
+    if number not in queries.by_numbers(ctx, campaign_id, [number]):
         return []
-    above = mirror.ancestors(book, number)
-    return _nodes(ctx, campaign_id, book, [*reversed(above), number])
+    above = figures.ancestors(ctx, campaign_id, number, DEEPEST)
+    return _nodes(ctx, campaign_id, [*reversed(above), number])
 
 
-def _found(ctx: Ctx, campaign_id: str, book: BookKey, search: str) -> list[Node]:
+def _found(ctx: Ctx, campaign_id: str, search: str) -> list[Node]:
     numbers = [one.number for one in queries.find_participants(ctx, campaign_id, search, FOUND)]
     if search.isdecimal() and len(search) < 10:
         numbers = [int(search), *(one for one in numbers if one != int(search))]
     known = campaign_frame.people_by_number(ctx, campaign_id, numbers)
-    return _nodes(ctx, campaign_id, book, [one for one in numbers if one in known])
+    return _nodes(ctx, campaign_id, [one for one in numbers if one in known])

@@ -10,11 +10,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from growth_engine.context import Ctx
 from growth_engine.kit import web
+from growth_engine.kit.errors import Unavailable
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.pages import Page, write_cursor
-from growth_engine.ledger.mirror import BookKey, MirrorBroken, MirrorUnavailable, Totals
-from growth_engine.plays import queries, service
+from growth_engine.ledger.mirror import Totals
+from growth_engine.plays import figures, queries, service
 from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import plays
 from growth_engine.web.navigation import NavItem
@@ -61,7 +63,7 @@ def listing() -> str:
         found, following = queries.campaigns_page(
             ctx, states=(state,) if state in STATES else (), search=search, after=after, limit=ask.limit
         )
-        rows = [Row(one, _totals(ctx.workspace_id, one)) for one in found]
+        rows = [Row(one, _totals(ctx, one)) for one in found]
     return render_template(
         "marketer/campaigns.html",
         rows=rows,
@@ -83,12 +85,11 @@ def duplicate(campaign_id: str) -> Response:
     return redirect(url_for("campaign_editor.edit", campaign_id=copied.id))
 
 
-def _totals(workspace_id: str, campaign: Campaign) -> Totals | None:
+def _totals(ctx: Ctx, campaign: Campaign) -> Totals | None:
     if not campaign.rule_version:
         return None
     try:
-        totals: Totals = web.parts().mirror.totals(BookKey(workspace_id, campaign.id))
-    except (MirrorUnavailable, MirrorBroken) as error:
+        return figures.totals(ctx, campaign.id)
+    except Unavailable as error:
         log.warning("campaigns.no_totals", campaign=campaign.id, code=error.code)
         return None
-    return totals

@@ -486,7 +486,7 @@ def test_pages_say_so_when_the_live_figures_are_away(
     def away(*_: object, **__: object) -> None:
         raise MirrorUnavailable
 
-    for name in ("totals", "members", "member", "children", "leaderboard"):
+    for name in ("totals", "last_seq", "members", "member", "children", "leaderboard"):
         monkeypatch.setattr(Mirror, name, away)
     assert "cannot be read right now" in console.get(f"/console/campaigns/{busy[0]}")
     assert TITLE in console.get("/console/campaigns")
@@ -510,3 +510,16 @@ def test_an_empty_list_leads_to_the_gallery(console: Console) -> None:
     page = console.get("/console/campaigns")
     assert "Your first campaign" in page
     assert "/console/gallery" in page
+
+
+def test_a_mirror_that_lost_the_campaign_is_not_shown_as_an_empty_one(
+    console: Console, parts: Parts, workspace: str, busy: tuple[str, Any]
+) -> None:
+    from growth_engine.ledger.mirror import BookKey
+
+    campaign_id, _people = busy
+    parts.mirror.forget(BookKey(workspace, campaign_id))
+    assert "cannot be read right now" in console.get(f"/console/campaigns/{campaign_id}")
+    console.get(f"/console/campaigns/{campaign_id}/tree/1/children", status=503)
+    row = console.get("/console/campaigns")
+    assert '<td class="ge-num" data-label="People"><span class="ge-quiet">–</span>' in row
