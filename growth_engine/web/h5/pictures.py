@@ -56,7 +56,9 @@ def theme(colour: str) -> Response:
 def share_card(colour: str) -> Response:
     """The picture beside a shared link: a gift in the campaign's colours."""
     _require_hex(colour)
-    return _kept(_card(palette(f"#{colour}")), "image/png", f"public, max-age={_YEAR}, immutable", colour)
+    response = _kept(_card(palette(f"#{colour}")), "image/png", f"public, max-age={_YEAR}, immutable", colour)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # chats show it beside the link
+    return response
 
 
 def _require_hex(text: str) -> None:
@@ -67,7 +69,6 @@ def _require_hex(text: str) -> None:
 def _kept(content: bytes, mimetype: str, cache: str, tag: str) -> Response:
     response = Response(content, mimetype=mimetype)
     response.headers["Cache-Control"] = cache
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.set_etag(tag)
     response.make_conditional(request)
     return response
