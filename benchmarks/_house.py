@@ -67,8 +67,10 @@ def servers() -> Iterator[Settings]:
 @contextmanager
 def parts_of(settings: Settings) -> Iterator[Parts]:
     parts = build_parts(settings)
-    yield parts
-    parts.close()
+    try:
+        yield parts
+    finally:
+        parts.close()
 
 
 def live_campaign(parts: Parts, slug: str = "bench") -> tuple[str, str, str]:
@@ -108,9 +110,11 @@ def web(settings: Settings, port: int, app: str = "", **environment: str) -> Ite
             break
         except OSError:
             time.sleep(0.1)
-    yield address
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    try:
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
 
 
 def fill(settings: Settings, workspace_id: str, campaign_id: str, members: int, journal: Any) -> float:
