@@ -1,0 +1,193 @@
+"""Nothing crosses the border of a workspace: every address is tried with the ids of another one.
+
+Routes are read from the running app, so a new one is covered without being named here; a new variable in
+an address must be told what it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from werkzeug.routing import Rule
+
+from growth_engine.access import service as access
+from growth_engine.context import Parts
+from growth_engine.membership import queries as membership
+from growth_engine.posters import queries as posters
+from tests.engine.api.conftest import Caller
+from tests.factories.staff import Browser, make_staff
+from tests.factories.workspaces import make_workspace
+
+#: Variables that name something a workspace owns.
+OWNED = ("campaign_id", "contact_id", "participant_id", "ref", "staff_id", "template_id", "token_id")
+#: Variables that name nothing anybody owns, and a value for each.
+FREE = {"action": "pause", "number": 1, "slug": "saas-membership", "locale": "en"}
+#: Phone pages are for everybody who has the link; they act in the campaign's own workspace.
+PUBLIC = "h5_"
+#: What an endpoint needs so that it comes as far as looking up what it is about.
+BODIES: Mapping[str, Any] = {
+    "join_campaign": {"contact": {"external_id": "stranger"}, "consent": True},
+    "merge_contact": {"other": "external_id:mine"},
+}
+TABLES = (
+    "campaigns", "campaign_versions", "contacts", "contact_identities", "participants", "entries", "staff",
+    "api_tokens", "posters", "poster_templates", "poster_template_versions", "membership_plans", "grants",
+)  # fmt: skip
+
+
+class Theirs:
+    """A workspace with one of everything."""
+
+    def __init__(self, app: Flask, parts: Parts) -> None:
+        self.parts = parts
+        self.workspace = make_workspace(parts)
+        self.staff = make_staff(parts, self.workspace)
+        self.call = Caller(app, access.create_token(parts, self.workspace, ["*"], "theirs"))
+        campaign = self.call.post("/campaigns", json={"template": "saas-membership", "locale": "en"}).json
+        self.call.post(f"/campaigns/{campaign['id']}/publish")
+        participant = self.call.join(campaign["id"], "theirs")
+        self.call.post(f"/participants/{participant['id']}/poster")
+        with parts.open(self.workspace) as ctx:
+            token_id = ctx.session.scalar(text("SELECT id FROM api_tokens"))
+        self.ids = {
+            "campaign_id": campaign["id"],
+            "contact_id": participant["contact_id"],
+            "participant_id": participant["id"],
+            "ref": participant["contact_id"],
+            "staff_id": self.staff.id,
+            "template_id": campaign["poster_template_id"],
+            "token_id": str(token_id),
+        }
+
+    def rows(self) -> dict[str, str]:
+        """A fingerprint of everything they have."""
+        with self.parts.open(self.workspace) as ctx:
+            return {
+                table: str(
+                    ctx.session.scalar(
+                        text(f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t")
+                    )
+                )
+                for table in TABLES
+            }
+
+
+@pytest.fixture
+def theirs(app: Flask, parts: Parts) -> Theirs:
+    return Theirs(app, parts)
+
+
+def _guarded(app: Flask) -> list[Rule]:
+    """Every rule with something owned in its address, but those of phone pages."""
+    found = []
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(PUBLIC) or not rule.arguments & set(OWNED):
+            continue
+        unknown = rule.arguments - set(OWNED) - set(FREE)
+        assert not unknown, f"{rule.rule}: what does {unknown} stand for? Add it to OWNED or FREE."
+        found.append(rule)
+    return found
+
+
+def _address(rule: Rule, ids: Mapping[str, str]) -> str:
+    built = rule.build({name: ({**FREE, **ids})[name] for name in rule.arguments}, append_unknown=False)
+    assert built is not None
+    return str(built[1])
+
+
+def test_the_api_knows_nothing_of_another_workspace(app: Flask, call: Caller, theirs: Theirs) -> None:
+    call.post("/contacts", json={"external_id": "mine"})
+    before = theirs.rows()
+    tried = 0
+    for rule in _guarded(app):
+        if not rule.rule.startswith("/api/"):
+            continue
+        for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+            body = BODIES.get(rule.endpoint.rpartition(".")[2], {})
+            more = {} if method in ("GET", "DELETE") else {"json": body}
+            answer = call(method, _address(rule, theirs.ids).removeprefix("/api/v1"), **more)
+            assert answer.status_code in (403, 404, 405), (method, rule.rule, answer.text)
+            tried += 1
+
+    assert tried >= 20
+    assert theirs.rows() == before
+    for path in ("/campaigns", "/contacts"):
+        assert not {one["id"] for one in call.items(path)} & set(theirs.ids.values())
+
+
+def test_the_console_knows_nothing_of_another_workspace(
+    app: Flask, parts: Parts, workspace: str, theirs: Theirs
+) -> None:
+    browser = Browser(app)
+    browser.sign_in(make_staff(parts, workspace).email)
+    assert browser.is_signed_in()
+    before = theirs.rows()
+    tried = 0
+    for rule in _guarded(app):
+        if rule.rule.startswith("/api/"):
+            continue
+        for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+            path = _address(rule, theirs.ids)
+            answer = browser.get(path) if method == "GET" else browser.post(path, role="sales")
+            # 422: the form was refused before anybody looked for what it is about.
+            allowed = (403, 404, 405) if method == "GET" else (403, 404, 405, 422)
+            assert answer.status_code in allowed, (method, rule.rule, answer.status_code)
+            tried += 1
+
+    assert tried >= 20
+    assert theirs.rows() == before
+
+
+def test_their_own_people_see_what_the_strangers_could_not(app: Flask, theirs: Theirs) -> None:
+    """The ids of the walk are real: with them the owners are let in."""
+    browser = Browser(app)
+    browser.sign_in(theirs.staff.email)
+    for rule in _guarded(app):
+        if "GET" not in (rule.methods or set()):
+            continue
+        path = _address(rule, theirs.ids)
+        if path.startswith("/api/"):
+            answer = theirs.call.get(path.removeprefix("/api/v1"))
+        else:
+            answer = browser.client.get(path)
+        assert answer.status_code < 400, (rule.rule, answer.status_code, answer.data[:300])
+
+
+def test_ids_in_bodies_are_looked_up_in_the_callers_workspace(
+    app: Flask, call: Caller, campaign: str, parts: Parts, theirs: Theirs
+) -> None:
+    with parts.open(theirs.workspace) as ctx:
+        plan = membership.plans(ctx)[0].id
+        template = posters.templates(ctx)[0].id
+    call.post("/contacts", json={"external_id": "mine"})
+    before = theirs.rows()
+    stranger = theirs.ids["contact_id"]
+    path = f"/campaigns/{campaign}/participants"
+
+    by_id = call.post(path, json={"contact": {"id": stranger}, "consent": True})
+    assert by_id.status_code == 422
+    by_identity = call.post(path, json={"contact": {"external_id": "theirs"}, "consent": True})
+    assert by_identity.json["contact_id"] != stranger
+    token = theirs.call.get(f"/participants/{theirs.ids['participant_id']}").json["invite_token"]
+    invited = call.post(
+        path, json={"contact": {"external_id": "x"}, "consent": True, "invite_token": token}
+    ).json
+    assert invited["inviter_id"] is None
+    assert invited["decision"]["reasons"][0]["code"] == "unknown_invite"
+    assert call.post("/contacts/mine/merge", json={"other": stranger}).status_code == 404
+    for field, value in (("plan_id", plan), ("poster_template_id", template)):
+        assert call.patch(f"/campaigns/{campaign}", json={field: value}).status_code == 422
+    assert theirs.rows() == before
+
+
+def test_a_kept_answer_is_not_shown_to_another_workspace(app: Flask, call: Caller, theirs: Theirs) -> None:
+    body = {"external_id": "same", "name": "Mine"}
+    mine = call.post("/contacts", json=body, key="same-key").json
+    their = theirs.call.post("/contacts", json={**body, "name": "Theirs"}, key="same-key")
+
+    assert their.status_code == 201
+    assert their.json["id"] != mine["id"]
