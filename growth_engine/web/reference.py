@@ -21,7 +21,7 @@ def page() -> str:
     operations = list(_operations(described))
     groups = [
         {**tag, "operations": [one for one in operations if tag["name"] in one["tags"]]}
-        for tag in described["tags"]
+        for tag in sorted(described["tags"], key=lambda tag: str(tag["name"]))
     ]
     return render_template(
         "reference/page.html", described=described, groups=groups, notes=rest.NOTES, pieces=_pieces
