@@ -194,7 +194,7 @@ def page(state: State, config: Mapping[str, Any], viewer: Viewer) -> Page:
         reached = tier["invites"] in decided
         gone = not reached and _item(tier) in viewer.sold_out
         steps.append(Step(tier["invites"], tier["days"], tier["label"], reached, gone))
-    ahead = [step.invites - viewer.valid_invites for step in steps if not step.reached]
+    ahead = [step.invites - viewer.valid_invites for step in steps if not (step.reached or step.sold_out)]
     return Page(steps, max(1, min(ahead)) if ahead else None)
 
 

@@ -157,7 +157,10 @@ def landing_view(
 
 
 def _ladder(promise: Mapping[str, Any]) -> list[Step]:
-    return [Step(rung["invites"], rung["days"], "", reached=False) for rung in promise.get("tiers", ())]
+    return [
+        Step(rung["invites"], rung["days"], rung.get("label", ""), reached=False)
+        for rung in promise.get("tiers", ())
+    ]
 
 
 def clock_to(ends_at: datetime | None, now: datetime) -> Clock | None:

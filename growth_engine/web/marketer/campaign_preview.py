@@ -18,9 +18,8 @@ from growth_engine.plays.content import fill
 from growth_engine.plays.registry import play
 from growth_engine.posters import gallery, queries, service
 from growth_engine.posters.rules import Personal
-from growth_engine.web.h5.colours import palette
+from growth_engine.web.h5 import visit
 from growth_engine.web.h5.landing_view import Visitor, landing_view
-from growth_engine.web.h5.visit import theme_url
 from growth_engine.web.marketer import campaign_forms
 
 bp = Blueprint("campaign_preview", __name__, url_prefix="/console/campaigns/preview")
@@ -60,17 +59,8 @@ def phone_page(campaign: Any, promise: Mapping[str, Any]) -> str:
         brand=brand(),
         visitor=Visitor(invited=True, inviter=SAMPLE_NAMES[campaign.locale]),
     )
-    shades = palette(view.colour)
     with speaking(campaign.locale):
-        page = render_template(
-            "h5/landing.html",
-            view=view,
-            campaign_id="",
-            brand=view.brand,
-            colour=shades.accent,
-            theme=theme_url(view.colour),
-            copy_lang="zh-CN" if campaign.locale == "zh" else campaign.locale,
-        )
+        page = render_template("h5/landing.html", campaign_id="", **visit.landing_values(view))
     # The frame runs no scripts; without their tags the browser does not complain about each of them.
     return _SCRIPTS.sub("", page)
 
