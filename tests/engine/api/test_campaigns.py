@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from growth_engine.app import create_app
 from growth_engine.context import Parts
-from growth_engine.ledger.mirror import BookKey
+from growth_engine.ledger.mirror import BookKey, Mirror
 from tests.engine.api.conftest import Caller
 from tests.factories.workspaces import make_workspace
 
@@ -196,3 +198,13 @@ def test_a_mirror_that_lost_the_book_gives_no_wrong_number(
         assert answer.headers["Retry-After"]
     assert call.get(f"/campaigns/{campaign}/participants").status_code == 200
     assert call.get(f"/participants/{a['id']}/entries").status_code == 200
+
+
+def test_without_the_mirror_people_join_and_figures_wait(call: Caller, campaign: str, parts: Parts) -> None:
+    blind = replace(parts, mirror=Mirror.connect("redis://127.0.0.1:1/0"))
+    caller = Caller(create_app(blind), call.token)
+    joined = caller.join(campaign, "a")
+
+    for path in (f"/campaigns/{campaign}/stats", f"/participants/{joined['id']}"):
+        answer = caller.get(path)
+        assert (answer.status_code, answer.json["code"]) == (503, "mirror_unavailable")
