@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import structlog
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import Babel
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -99,6 +100,15 @@ def _mirrored(
     return apply
 
 
+class _FlashSessions(SecureCookieSessionInterface):
+    """Flask's cookie for one-time notes, without making a signer for the many requests that have none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def create_app(parts: Parts) -> Flask:
     """The WSGI application around ``parts``: pages, API, errors, security headers."""
     settings = parts.settings
@@ -112,6 +122,7 @@ def create_app(parts: Parts) -> Flask:
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         BABEL_TRANSLATION_DIRECTORIES=str(i18n.CATALOGUE),
     )
+    app.session_interface = _FlashSessions()
     app.extensions[web.EXTENSION] = parts
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
