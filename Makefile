@@ -73,8 +73,8 @@ i18n: $(READY) ## gather the words, update the catalogues, compile them
 	$(BIN)/pybabel --quiet extract -F pyproject.toml -k N_ -k _l -k lazy_gettext --no-location --sort-output \
 	  --project growth-engine -o growth_engine/translations/messages.pot growth_engine campaigns webhooks
 	@for locale in zh en; do \
-	  test -f growth_engine/translations/$$locale/LC_MESSAGES/messages.po && action=update || action=init; \
-	  $(BIN)/pybabel --quiet $$action -i growth_engine/translations/messages.pot -d growth_engine/translations -l $$locale || exit 1; \
+	  test -f growth_engine/translations/$$locale/LC_MESSAGES/messages.po && { action=update keep=--no-fuzzy-matching; } || { action=init keep=; }; \
+	  $(BIN)/pybabel --quiet $$action $$keep -i growth_engine/translations/messages.pot -d growth_engine/translations -l $$locale || exit 1; \
 	done
 	$(BIN)/pybabel --quiet compile -d growth_engine/translations
 
