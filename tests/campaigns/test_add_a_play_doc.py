@@ -135,7 +135,7 @@ def test_its_ready_campaign_is_published_and_joined_on_phones(
     campaign = publish_campaign(parts, workspace, template="stamp-card", config={"stamps": 1})
     ann, ben = Phone(app), Phone(app, address="198.51.100.2")
     assert ann.get(f"/c/{campaign}").status_code == 200
-    assert "60 days for every card you fill" in ann.text()
+    assert "60 days for every full card" in ann.text()
     token = ann.join(campaign, "13800138001", "Ann")
     ben.join(campaign, "13800138002", "Ben", token)
     run_jobs(workspace, "grants.drain")

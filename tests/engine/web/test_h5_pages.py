@@ -93,6 +93,7 @@ def test_ones_own_invite_link_is_recognised(app: Flask, campaign: str) -> None:
     ann.get(f"/i/{ann.join(campaign, A)}")
     assert "This is your own invite link" in ann.text()
     assert "To my page and poster" in ann.text()
+    assert ann.text().index("Your friend gets 30") < ann.text().index("You get 30 days 30 more days")
 
 
 def test_a_shared_link_has_absolute_addresses_and_the_campaigns_words(app: Flask, campaign: str) -> None:
