@@ -1,0 +1,1 @@
+"""Believable traffic for a running product, played through its own HTTP endpoints."""
