@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 from growth_engine import app as composition
 from growth_engine import settings
@@ -13,10 +12,6 @@ from growth_engine.kit import log
 
 # A server process whose master was killed must not go on serving an address the next one wants.
 tie_to_parent(signal.SIGTERM, os.getppid())
-
-# The poster thread waits for the database often and must get the interpreter back soon, not only after
-# five milliseconds of every request that happens to compute (benchmarks/joins.py).
-sys.setswitchinterval(0.0005)
 
 _settings = settings.from_env(os.environ)
 log.configure(_settings.log_format)
