@@ -177,6 +177,7 @@ def _page(editing: Editing, draft: Draft) -> str:
     form = campaign_forms.editor_form(of, draft, web.zone())
     campaign, promise = campaign_forms.shown(of, draft, editing.locale)
     with web.ctx() as ctx:
+        draft = replace(draft, poster=_chosen_poster(ctx, draft.poster))
         choices = _poster_choices(ctx, draft.poster)
         plans = membership.plans(ctx)
     return render_template(
@@ -197,6 +198,13 @@ def _page(editing: Editing, draft: Draft) -> str:
 def _offered(plans: Sequence[MembershipPlan]) -> Sequence[MembershipPlan]:
     """A choice of one is none."""
     return plans if len(plans) > 1 else ()
+
+
+def _chosen_poster(ctx: Ctx, chosen: str) -> str:
+    """A ready template the workspace has taken over stands among its own, under its id."""
+    slug = chosen.removeprefix(campaign_preview.READY)
+    own = {one.slug: one.id for one in posters.templates(ctx) if one.current_version}
+    return own.get(slug, chosen) if chosen.startswith(campaign_preview.READY) else chosen
 
 
 def _poster_choices(ctx: Ctx, chosen: str) -> list[PosterChoice]:

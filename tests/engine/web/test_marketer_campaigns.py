@@ -198,6 +198,18 @@ def test_a_template_saved_unchanged_is_ready_to_publish(
         assert queries.campaign(ctx, campaign_id).state == "live"
 
 
+def test_a_template_keeps_its_poster_when_it_is_used_again(
+    console: Console, parts: Parts, workspace: str
+) -> None:
+    made = []
+    for slug in ("saas-membership", "cafe", "cafe"):
+        form = form_of(console.get(f"/console/campaigns/new?template={slug}"))
+        made.append(console.post("/console/campaigns/new", form).headers["Location"].rsplit("/", 1)[1])
+    with parts.open(workspace) as ctx:
+        other, first, again = (queries.campaign(ctx, one).poster_template_id for one in made)
+    assert first == again != other
+
+
 def test_times_are_typed_and_shown_in_the_workspace_zone(
     console: Console, parts: Parts, workspace: str
 ) -> None:
