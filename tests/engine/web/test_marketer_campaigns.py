@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from growth_engine.context import Parts
+from growth_engine.kit.clock import FixedClock
 from growth_engine.people.rules import Identity
 from growth_engine.plays import participation, queries, service
 from growth_engine.plays.templates import templates
@@ -199,10 +200,11 @@ def test_a_template_saved_unchanged_is_ready_to_publish(
 
 
 def test_a_template_keeps_its_poster_when_it_is_used_again(
-    console: Console, parts: Parts, workspace: str
+    console: Console, parts: Parts, workspace: str, clock: FixedClock
 ) -> None:
     made = []
     for slug in ("saas-membership", "cafe", "cafe"):
+        clock.advance(timedelta(minutes=1))
         form = form_of(console.get(f"/console/campaigns/new?template={slug}"))
         made.append(console.post("/console/campaigns/new", form).headers["Location"].rsplit("/", 1)[1])
     with parts.open(workspace) as ctx:
