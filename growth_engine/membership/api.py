@@ -19,8 +19,10 @@ blp = rest.Blueprint("contacts", __name__)
 def get_membership(ctx: Ctx, ref: str) -> dict[str, Any]:
     """Days left in every plan, how they came about, and what was promised but is not delivered yet."""
     contact_id = people.resolve(ctx, ref)
+    memberships = queries.standing_of(ctx, contact_id)
     return {
         "contact_id": contact_id,
-        "memberships": queries.standing_of(ctx, contact_id),
+        "days_left": sum(one["days_left"] for one in memberships),
+        "memberships": memberships,
         "grants": queries.grants_of(ctx, people.contact_family(ctx, contact_id)),
     }

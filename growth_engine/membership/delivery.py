@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from growth_engine.context import Ctx
 from growth_engine.events import MembershipGranted
+from growth_engine.kit.i18n import N_
 from growth_engine.membership import journal, queries
 from growth_engine.membership.queries import DueGrant
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 ATTEMPTS: Final = 6
 FIRST_WAIT: Final = timedelta(seconds=30)
 
-ERASED: Final = "The person was erased before this was granted."
+ERASED: Final = N_("The person was erased before this was granted.")
 
 
 def deliver(ctx: Ctx, grants: Sequence[DueGrant]) -> None:
