@@ -18,7 +18,8 @@ import httpx
 
 from growth_engine.kit.errors import GrowthError
 
-_TRIES = 30
+#: Ninety seconds: a request whose server was killed keeps its key for sixty.
+_TRIES = 50
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _USER_AGENT = "Mozilla/5.0 (Linux; Android 15) GrowthEngineDemo/1 MicroMessenger/8.0"
