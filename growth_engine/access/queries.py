@@ -80,9 +80,13 @@ def all_staff(session: Session) -> Sequence[Staff]:
 
 
 def active_admins(session: Session) -> int:
-    """How many administrators can sign in; their rows stay locked, so that two cannot leave at once."""
-    query = select(Staff.id).where(Staff.role == "admin", Staff.disabled_at.is_(None)).with_for_update()
-    return len(session.execute(query).all())
+    """How many administrators can sign in; their rows stay locked, so that two cannot leave at once.
+
+    Locked in one order, and to be asked before any other row of staff is locked: two administrators who
+    disable each other would wait for each other else.
+    """
+    admins = select(Staff.id).where(Staff.role == "admin", Staff.disabled_at.is_(None))
+    return len(session.execute(admins.order_by(Staff.id).with_for_update()).all())
 
 
 def all_tokens(session: Session) -> Sequence[ApiToken]:

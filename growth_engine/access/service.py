@@ -152,19 +152,21 @@ def change_role(ctx: Ctx, staff_id: str, role: str) -> None:
     """Raises Invalid, StaffNotFound, LastAdmin."""
     if role not in rules.ROLES:
         raise Invalid(fields={"role": [N_("Choose a role.")]})
+    admins = queries.active_admins(ctx.session)
     staff = _staff(ctx, staff_id)
     if staff.role == role:
         return
-    _keep_an_admin(ctx, staff)
+    _keep_an_admin(staff, admins)
     staff.role = role
 
 
 def disable(ctx: Ctx, staff_id: str) -> None:
     """Refuse this person from now on; their sessions end. Raises StaffNotFound, LastAdmin."""
+    admins = queries.active_admins(ctx.session)
     staff = _staff(ctx, staff_id)
     if staff.disabled_at is not None:
         return
-    _keep_an_admin(ctx, staff)
+    _keep_an_admin(staff, admins)
     staff.disabled_at = ctx.now()
     _end_sessions(staff, ctx.now())
 
@@ -205,8 +207,8 @@ def _end_sessions(staff: Staff, now: datetime) -> None:
     staff.sessions_valid_from = max(now, staff.sessions_valid_from + timedelta(microseconds=1))
 
 
-def _keep_an_admin(ctx: Ctx, staff: Staff) -> None:
-    if staff.role == "admin" and staff.disabled_at is None and queries.active_admins(ctx.session) <= 1:
+def _keep_an_admin(staff: Staff, admins: int) -> None:
+    if staff.role == "admin" and staff.disabled_at is None and admins <= 1:
         raise LastAdmin
 
 
