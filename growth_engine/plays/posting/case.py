@@ -88,7 +88,9 @@ class Case:
         self.draft.other = inviter.number
         self.set_edge(edge, "valid")
         self.score(inviter, 1)
-        self.play(HelpRestored(inviter.number, edge.invitee, inviter.valid_invites))
+        # Nothing is earned while blocked; a rung reached meanwhile is given with the next help after it.
+        if inviter.state != "blocked":
+            self.play(HelpRestored(inviter.number, edge.invitee, inviter.valid_invites))
 
     def withdraw(self, member: Member, state: str) -> None:
         """The helps this participant gave stop counting: ``left`` may come back, ``void`` is a block's."""

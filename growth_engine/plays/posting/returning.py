@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from growth_engine.ledger.contract import Reason
 from growth_engine.plays import rules
 from growth_engine.plays.contract import HelpRestored
 from growth_engine.plays.posting.case import Case
-from growth_engine.plays.posting.facts import Member
+from growth_engine.plays.posting.facts import Edge, Member
 
 
 def join_again(case: Case, member: Member) -> None:
@@ -70,16 +72,23 @@ def _come_back(case: Case, member: Member) -> None:
     case.draft.reasons.append(Reason("came_back"))
     waiting = [edge for edge in case.edges_of(member) if edge.state == "left"]
     inviter = case.inviter()
-    if (
-        case.campaign.config["refollow"] == "last_scanner"
-        and inviter is not None
-        and _refuse_pair(case, member, inviter) is None
-        and rules.inviter_refusal(inviter) is None
-        and any(edge.inviter != inviter.number for edge in waiting)
-    ):
+    if inviter is not None and _moves_to(case, member, inviter, waiting):
         for edge in waiting:
             case.set_edge(edge, "moved", "last_scanner")
         known = case.facts.edges.get((case.campaign.id, member.number, inviter.number))
         waiting = [known or case.new_edge(member, inviter, "left")]
     for edge in waiting:
         case.restore(edge)
+
+
+def _moves_to(case: Case, member: Member, inviter: Member, waiting: Sequence[Edge]) -> bool:
+    """Whether the help of somebody who comes back goes over to the inviter they came back through."""
+    known = case.facts.edges.get((case.campaign.id, member.number, inviter.number))
+    return (
+        case.campaign.config["refollow"] == "last_scanner"
+        and _refuse_pair(case, member, inviter) is None
+        and rules.inviter_refusal(inviter) is None
+        and any(edge.inviter != inviter.number for edge in waiting)
+        # Leaving and coming back does not turn a refused help into one that counts.
+        and (known is None or known.state in ("left", "moved"))
+    )

@@ -26,14 +26,18 @@ def block(case: Case) -> None:
     member = _member(case)
     if member is None:
         return
-    if member.state == "blocked":
+    if member.state == "blocked" and not any(
+        edge.state in ("valid", "left") for edge in case.edges_of(member)
+    ):
         case.refuse(Reason("blocked"))
         return
     if member.state == "left":
         # Blocked people are outside either way; only one of the two may be undone later.
         case.op("r", member.number)
-    member.state, member.changed = "blocked", True
-    case.op("b", member.number)
+    if member.state != "blocked":
+        # Whoever was blocked for being too fast is so in name only: the helps they gave still count.
+        member.state, member.changed = "blocked", True
+        case.op("b", member.number)
     case.draft.reasons.append(Reason(case.event.facts.get("reason", "by_hand")))
     case.withdraw(member, "void")
 
