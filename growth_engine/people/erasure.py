@@ -37,6 +37,7 @@ def erase(ctx: Ctx, contact_id: str) -> None:
     moves stay under the now nameless id. ``ContactErased`` lets other slices forget files. Erasing twice
     is no error. Raises ``UnknownContact``.
     """
+    queries.hold_books(ctx)
     family = queries.contact_family(ctx, contact_id)
     rows = queries.locked(ctx, family)
     if all(row.erased_at for row in rows):

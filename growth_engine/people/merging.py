@@ -32,6 +32,7 @@ def merge(ctx: Ctx, kept_id: str, merged_id: str) -> str:
     block carries over. Merging again, or the other way round, changes nothing and answers the same.
     Raises ``UnknownContact`` for unknown and erased contacts.
     """
+    queries.hold_books(ctx)
     ctx.session.execute(_ONE_AT_A_TIME, {"workspace_id": ctx.workspace_id})
     kept_id, merged_id = queries.contact(ctx, kept_id).id, queries.contact(ctx, merged_id).id
     if kept_id == merged_id:
@@ -40,16 +41,16 @@ def merge(ctx: Ctx, kept_id: str, merged_id: str) -> str:
     kept, merged = rows[kept_id], rows[merged_id]
     if kept.erased_at or merged.erased_at:
         raise queries.UnknownContact
-    newly_blocked = _combine(kept, merged)
+    block_spreads = _combine(kept, merged)
     _move(ctx, kept_id, merged_id)
     ctx.publish(ContactsMerged(kept_id=kept_id, merged_id=merged_id))
-    if newly_blocked:
+    if block_spreads:
         ctx.publish(ContactBlocked(kept_id))
     return kept_id
 
 
 def _combine(kept: Contact, merged: Contact) -> bool:
-    """What is known of the one completes the other; True when this blocks the kept contact."""
+    """What is known of the one completes the other; True when this blocks participations of either."""
     kept.nickname = kept.nickname or merged.nickname
     kept.avatar_key = kept.avatar_key or merged.avatar_key
     kept.locale = kept.locale or merged.locale
@@ -60,10 +61,10 @@ def _combine(kept: Contact, merged: Contact) -> bool:
     else:
         kept.left_at = max(kept.left_at, merged.left_at)
     merged.merged_into = kept.id
-    if kept.blocked_at is None and merged.blocked_at is not None:
+    block_spreads = (kept.blocked_at is None) != (merged.blocked_at is None)
+    if kept.blocked_at is None:
         kept.blocked_at, kept.blocked_reason = merged.blocked_at, merged.blocked_reason
-        return True
-    return False
+    return block_spreads
 
 
 def _move(ctx: Ctx, kept_id: str, merged_id: str) -> None:

@@ -123,6 +123,23 @@ def locked(ctx: Ctx, contact_ids: Iterable[str]) -> list[Contact]:
     )
 
 
+#: The poster locks a book from before it looks whom an identity belongs to until what it decided is committed
+#: (``ledger.journal.begin``; the same order).
+_HOLD_BOOKS = text(
+    "SELECT count(pg_advisory_xact_lock(hashtextextended(id, 0)))"
+    " FROM (SELECT id FROM books WHERE kind = 'campaign' ORDER BY id OFFSET 0) AS held"
+)
+
+
+def hold_books(ctx: Ctx) -> None:
+    """Wait for the registrations being decided now, and let no other begin until the transaction ends.
+
+    Before whom identities belong to changes: a registration decided on what was true before would be
+    filed under a person who is no more. Take this lock first, before rows of people.
+    """
+    ctx.session.execute(_HOLD_BOOKS)
+
+
 def identities_of(ctx: Ctx, contact_ids: Sequence[str]) -> Mapping[str, list[ContactIdentity]]:
     """The identities of each contact, oldest first."""
     found: dict[str, list[ContactIdentity]] = {one: [] for one in contact_ids}

@@ -164,20 +164,27 @@ def block(
     parts: Parts, workspace_id: str, contact_id: str, *, key: str, reason: str = "by_hand"
 ) -> list[Posted]:
     """Void a contact's part in every campaign: off the leaderboard, the helps they gave stop counting."""
-    return _everywhere(parts, workspace_id, "block", contact_id, key, {"reason": reason})
+    with parts.open(workspace_id, SYSTEM) as ctx:
+        # A registration decided before the block, and not committed yet, is theirs too.
+        people.hold_books(ctx)
+    with parts.open(workspace_id, SYSTEM) as ctx:
+        concerned = queries.participations(ctx, people.contact_family(ctx, contact_id))
+    facts = [(one.campaign_id, {"contact_id": one.contact_id, "reason": reason}) for one in concerned]
+    return _submit(parts, workspace_id, "block", facts, "people", key)
 
 
 def unblock(parts: Parts, workspace_id: str, contact_id: str, *, key: str) -> list[Posted]:
-    return _everywhere(parts, workspace_id, "unblock", contact_id, key, {})
-
-
-def _everywhere(
-    parts: Parts, workspace_id: str, kind: str, contact_id: str, key: str, more: Mapping[str, Any]
-) -> list[Posted]:
+    """Let a contact in again; second participations, void since a merge (``void_second``), stay void."""
     with parts.open(workspace_id, SYSTEM) as ctx:
-        concerned = queries.participations(ctx, people.contact_family(ctx, contact_id))
-    facts = [(one.campaign_id, {"contact_id": one.contact_id, **more}) for one in concerned]
-    return _submit(parts, workspace_id, kind, facts, "people", key)
+        family = people.contact_family(ctx, contact_id)
+        concerned = queries.participations(ctx, family)
+    first = {one.campaign_id for one in concerned if one.contact_id == family[0]}
+    facts = [
+        (one.campaign_id, {"contact_id": one.contact_id})
+        for one in concerned
+        if one.contact_id == family[0] or one.campaign_id not in first
+    ]
+    return _submit(parts, workspace_id, "unblock", facts, "people", key)
 
 
 def void_second(parts: Parts, workspace_id: str, kept_id: str, merged_id: str) -> list[Posted]:
