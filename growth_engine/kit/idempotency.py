@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from growth_engine.context import Parts
 
 #: A request that has not answered after so long has died; its key may be tried again.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 #: Answers are kept this long.
 KEPT = timedelta(days=7)
 _SWEEP_BATCH = 5_000
