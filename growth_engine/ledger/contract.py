@@ -13,6 +13,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from growth_engine.kit.errors import Conflict
+from growth_engine.kit.i18n import N_
 
 Connected = Connection[TupleRow]
 
@@ -110,7 +111,7 @@ Receipt = Posted | Received
 class PayloadMismatch(Conflict):
     code = "payload_mismatch"
     status = 422
-    message = "This key was used before with other content. Use a new key for a new request."
+    message = N_("This key was used before with other content. Use a new key for a new request.")
 
 
 class BatchRules(Protocol):

@@ -16,6 +16,7 @@ from psycopg.types.json import set_json_loads
 
 from growth_engine.kit.clock import Clock
 from growth_engine.kit.errors import GrowthError, Unavailable
+from growth_engine.kit.i18n import N_
 from growth_engine.kit.ids import Ids
 from growth_engine.ledger import journal
 from growth_engine.ledger.contract import (
@@ -94,14 +95,14 @@ class Poster:
         try:
             return [future.result(timeout) for future in futures]
         except TimeoutError:
-            raise Unavailable("The books are busy. Please send the same request again.") from None
+            raise Unavailable(N_("The books are busy. Please send the same request again.")) from None
 
     def enqueue(self, events: Sequence[Event]) -> list[Future[Receipt]]:
         """Hand in Events without waiting (page views)."""
         futures: list[Future[Receipt]] = [Future() for _ in events]
         with self._wake:
             if self._closed:
-                raise Unavailable("The server is stopping. Please try again in a moment.")
+                raise Unavailable(N_("The server is stopping. Please try again in a moment."))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ledger-poster", daemon=True)
                 self._thread.start()
@@ -192,7 +193,7 @@ class Poster:
         except psycopg.OperationalError:
             log.warning("ledger.database_unreachable", events=len(batch))
             self._disconnect()
-            raise Unavailable("The database cannot be reached. Please try again in a moment.") from None
+            raise Unavailable(N_("The database cannot be reached. Please try again in a moment.")) from None
 
     def _post_together(self, workspace_id: str, batch: list[Waiting]) -> None:
         conn = self._connected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, cast
 
@@ -21,9 +22,21 @@ _MOVES: dict[tuple[str, str], State] = {
 }
 
 
+#: One sentence each, since languages bend the name of a state differently.
+_WRONG: Mapping[str, str] = {
+    "draft": N_("This cannot be done while the campaign is a draft."),
+    "scheduled": N_("This cannot be done while the campaign is scheduled."),
+    "live": N_("This cannot be done while the campaign is live."),
+    "paused": N_("This cannot be done while the campaign is paused."),
+    "ended": N_("This cannot be done: the campaign has ended."),
+}
+
+
 class WrongState(Conflict):
     code = "wrong_state"
-    message = N_("This cannot be done while the campaign is %(state)s.")
+
+    def __init__(self, state: str) -> None:
+        super().__init__(_WRONG[state])
 
 
 def after(
@@ -32,7 +45,7 @@ def after(
     """The state after ``publish``, ``pause``, ``resume`` or ``end``; ``WrongState`` when it cannot be."""
     if action == "publish":
         if state == "ended":
-            raise WrongState(params={"state": state})
+            raise WrongState(state)
         if ends_at is not None and ends_at <= now:
             raise Conflict(
                 N_("The end of the campaign lies in the past. Choose a later end."), code="end_in_past"
@@ -42,7 +55,7 @@ def after(
         return "scheduled" if starts_at is not None and starts_at > now else "live"
     target = _MOVES.get((state, action))
     if target is None:
-        raise WrongState(params={"state": state})
+        raise WrongState(state)
     if action == "resume" and starts_at is not None and starts_at > now:
         return "scheduled"
     return target

@@ -9,6 +9,7 @@ from functools import cache
 from typing import cast
 
 from growth_engine.kit.errors import Misconfigured, NotFound
+from growth_engine.kit.i18n import N_
 from growth_engine.plays.contract import Play, SharedConfig
 
 PACKAGE = "campaigns"
@@ -40,4 +41,4 @@ def play(slug: str) -> Play:
     try:
         return plays()[slug]
     except KeyError:
-        raise NotFound("There is no play of this name.", code="unknown_play") from None
+        raise NotFound(N_("There is no play of this name."), code="unknown_play") from None

@@ -83,7 +83,7 @@ def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Camp
     """Change a campaign's draft; a live campaign keeps its published version until published again."""
     campaign = queries.campaign(ctx, campaign_id, lock=True)
     if campaign.state == "ended":
-        raise lifecycle.WrongState(params={"state": campaign.state})
+        raise lifecycle.WrongState(campaign.state)
     unknown = sorted(set(changes) - set(EDITABLE))
     if unknown:
         raise Invalid(fields={name: [N_("This cannot be changed.")] for name in unknown})

@@ -100,7 +100,7 @@ def _form_field(
         **shared,
         value=_shown(value, widget, zone),
         errors=in_words(problem),
-        options=_options(one),
+        options=options(one),
         attributes=_attributes(one),
     )
 
@@ -164,7 +164,8 @@ def _choices(one: fields.Field[Any]) -> validate.OneOf | None:
     return next((v for v in _validators(one) if isinstance(v, validate.OneOf)), None)
 
 
-def _options(one: fields.Field[Any]) -> list[tuple[str, str]]:
+def options(one: fields.Field[Any]) -> list[tuple[str, str]]:
+    """The choices of a field, each with its label in the language spoken; none when anything goes."""
     found = _choices(one)
     if found is None:
         return []

@@ -23,6 +23,7 @@ class Console:
             staff = access.create_staff(ctx, email=f"{token}@example.com", name="Mia", role=role)
         self.staff_id = staff.id
         self.client: FlaskClient = app.test_client()
+        self.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "en"  # until a page is asked for in another
         self.client.set_cookie(sessions.cookie_name(parts), sessions.begin(parts, staff))
 
     def get(self, path: str, *, lang: str = "en", status: int = 200, htmx: bool = False) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from growth_engine.access import queries as access
 from growth_engine.kit import i18n, web
@@ -17,6 +17,7 @@ from growth_engine.plays import queries
 from growth_engine.plays.content import ContentSchema
 from growth_engine.plays.models import CampaignVersion
 from growth_engine.plays.registry import play
+from growth_engine.web.forms import options
 from growth_engine.web.marketer import campaign_frame
 
 bp = Blueprint("campaign_versions", __name__, url_prefix="/console/campaigns")
@@ -75,16 +76,18 @@ def _changes(before: CampaignVersion, after: CampaignVersion, config: Schema) ->
 
 def _differences(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     return [
-        Change(
-            translate(field.metadata.get("label", name)), _words(before.get(name)), _words(after.get(name))
-        )
+        Change(_label(name, field), _words(before.get(name), field), _words(after.get(name), field))
         for name, field in schema.fields.items()
         if before.get(name) != after.get(name)
     ]
 
 
-def _words(value: Any) -> str:
-    """A value for people: a moment in the workspace's zone, a ladder step by step, texts line by line."""
+def _label(name: str, field: fields.Field[Any]) -> str:
+    return translate(field.metadata.get("label", name))
+
+
+def _words(value: Any, field: fields.Field[Any] | None = None) -> str:
+    """A value for people: moments in the workspace's zone, choices by label, lists line by line."""
     if value is None or value == "" or value == []:
         return "–"
     if isinstance(value, datetime):
@@ -92,7 +95,14 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return translate(N_("yes") if value else N_("no"))
     if isinstance(value, list):
-        return "\n".join(_words(one) for one in value)
+        inner = field.inner if isinstance(field, fields.List) else None
+        return "\n".join(_words(one, inner) for one in value)
     if isinstance(value, Mapping):
-        return " · ".join(f"{key} {one}" for key, one in value.items() if one not in (None, ""))
-    return str(value)
+        parts = field.schema.fields if isinstance(field, fields.Nested) else {}
+        return " · ".join(
+            f"{_label(key, parts[key]) if key in parts else key} {one}"
+            for key, one in value.items()
+            if one not in (None, "")
+        )
+    chosen = str(value)
+    return dict(options(field)).get(chosen, chosen) if field else chosen
