@@ -259,6 +259,9 @@ class Poster:
                 log.exception("ledger.store_failed")
                 self._disconnect()
                 future.set_exception(Unavailable())
+            except (TypeError, ValueError) as unwritable:
+                # No JSON (a lone surrogate): nobody but its own caller is told.
+                future.set_exception(unwritable)
             else:
                 ring_for.add(event.workspace_id)
                 future.set_result(receipt)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import update
 
-from growth_engine.context import Parts
+from growth_engine.context import Ctx, Parts
 from growth_engine.plays import lifecycle, queries
 from growth_engine.plays.models import Campaign
 
@@ -16,8 +17,7 @@ def advance(parts: Parts, workspace_id: str) -> int:
     changed = 0
     with parts.open(workspace_id) as ctx:
         now = ctx.now()
-        page, _ = queries.campaigns_page(ctx, states=("scheduled", "live", "paused"), limit=100)
-        for campaign in page:
+        for campaign in _running(ctx):
             # The published version's dates rule; the draft may already hold others.
             published = queries.version(ctx, campaign.id, campaign.rule_version)
             assert published is not None, "a campaign in these states was published"
@@ -36,3 +36,13 @@ def advance(parts: Parts, workspace_id: str) -> int:
             )
             changed += 1
     return changed
+
+
+def _running(ctx: Ctx) -> Iterator[Campaign]:
+    """Every campaign that time may move on, page by page."""
+    after: str | None = ""
+    while after is not None:
+        page, after = queries.campaigns_page(
+            ctx, states=("scheduled", "live", "paused"), after=after, limit=queries.MOST_PER_PAGE
+        )
+        yield from page
