@@ -145,29 +145,41 @@ class Earlier:
 
 
 _EARLIER = """
-SELECT asked.source, asked.key, e.id, e.payload_hash = sha256((w.salt || asked.hash)::bytea),
+SELECT asked.source, asked.key, e.id,
+       e.payload_hash = sha256((w.salt || asked.hash)::bytea)
+         OR (asked.nameless AND coalesce(p.nameless, false)),
        n.book_id, n.seq, n.accepted, n.body, p.parked
 FROM (SELECT id, salt FROM workspaces WHERE id = %s) AS w
-CROSS JOIN json_to_recordset(%s::json) AS asked (source text, key text, hash text)
+CROSS JOIN json_to_recordset(%s::json) AS asked (source text, key text, hash text, nameless boolean)
 CROSS JOIN LATERAL (
   SELECT id, payload_hash FROM events
   WHERE workspace_id = w.id AND source = asked.source AND key = asked.key OFFSET 0) AS e
 LEFT JOIN LATERAL (
   SELECT book_id, seq, accepted, body FROM entries WHERE event_id = e.id OFFSET 0) AS n ON true
 LEFT JOIN LATERAL (
-  SELECT parked_at IS NOT NULL AS parked FROM pending_events WHERE event_id = e.id OFFSET 0) AS p ON true
+  SELECT parked_at IS NOT NULL AS parked, NOT payload ? 'person' AS nameless
+  FROM pending_events WHERE event_id = e.id OFFSET 0) AS p ON true
 """
 
 
 def earlier(
     conn: Connected, workspace_id: str, events: Sequence[Event]
 ) -> dict[tuple[str, str], Earlier | PayloadMismatch]:
-    """What is known of Events stored before, by (source, key)."""
+    """What is known of Events stored before, by (source, key).
+
+    One whose person was erased while it waited comes back without the person, and is the same all the same.
+    """
     found: dict[tuple[str, str], Earlier | PayloadMismatch] = {}
     if not events:
         return found
     asked = [
-        {"source": event.source, "key": event.key, "hash": event.payload_hash().hex()} for event in events
+        {
+            "source": event.source,
+            "key": event.key,
+            "hash": event.payload_hash().hex(),
+            "nameless": event.person is None,
+        }
+        for event in events
     ]
     rows = conn.execute(_EARLIER, (workspace_id, orjson.dumps(asked).decode())).fetchall()
     for source, key, event_id, same, book_id, seq, accepted, body, parked in rows:

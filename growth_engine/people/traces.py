@@ -88,10 +88,10 @@ TRACES: Final = (
     Trace(
         "pending_events",
         export=text(f"SELECT to_jsonb(p) - 'workspace_id' AS row FROM pending_events p WHERE {_PENDING}"),  # noqa: S608
-        # The Event was accepted and stays; without the person it cannot be decided, so it is shown as parked.
+        # The Event was accepted and stays; it is posted soon, refused because there is nobody to enrol.
         erase=text(
-            "UPDATE pending_events p SET payload = payload - 'person', parked_at = coalesce(parked_at, :now),"  # noqa: S608
-            " error = 'The person was erased before this was posted.'"
+            "UPDATE pending_events p SET payload = payload - 'person', parked_at = NULL, attempts = 0,"  # noqa: S608
+            " next_at = :now, error = 'The person was erased before this was posted.'"
             f" WHERE jsonb_typeof(payload->'person') = 'object' AND {_PENDING}"
         ),
     ),

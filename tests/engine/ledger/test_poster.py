@@ -18,12 +18,15 @@ from sqlalchemy import text
 from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.errors import Unavailable
+from growth_engine.kit.tx import libpq_url
 from growth_engine.ledger import queries
 from growth_engine.ledger.contract import EntryDraft, Event, PayloadMismatch, Posted, Received
 from growth_engine.ledger.poster import Poster
 from growth_engine.ledger.service import retry_parked, sweep, verify_all
+from growth_engine.people import service as people
 from growth_engine.plays.posting import CampaignRules
 from tests.factories.campaigns import join_event, make_campaign
+from tests.factories.people import make_contact
 
 
 class Touchy(CampaignRules):
@@ -148,6 +151,35 @@ def test_a_locked_book_means_received_and_the_sweep_posts_it(
     assert entries(parts, workspace) == 1
     with parts.open(workspace) as ctx:
         assert queries.pending_count(ctx) == 0
+
+
+def test_the_registration_of_somebody_erased_while_it_waited_is_posted_as_a_refusal(
+    parts: Parts, poster: Poster, workspace: str, campaign: str, clock: FixedClock, pg_url: str
+) -> None:
+    known = make_contact(parts, workspace, external_id="ann")
+    event = join_event(parts, workspace, campaign, "ann")
+    with psycopg.connect(libpq_url(pg_url)) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (campaign,))
+        assert isinstance(poster.submit(event), Received)
+    with parts.open(workspace) as ctx:
+        people.erase(ctx, known)
+    with pytest.raises(PayloadMismatch):
+        poster.submit(dataclasses.replace(event, person={"identities": [["external_id", "bob"]]}))
+    sweep(parts, workspace)
+    assert pending(parts, workspace) == []
+    with parts.open(workspace) as ctx:
+        assert ctx.session.scalar(text("SELECT count(*) FROM participants")) == 0
+    assert all(report.clean for report in verify_all(parts, workspace))
+
+
+def test_an_event_that_is_no_json_harms_nobody_else(
+    parts: Parts, poster: Poster, workspace: str, campaign: str
+) -> None:
+    people_ = ("ann", "a lone surrogate \ud800", "bob", "cid")
+    futures = poster.enqueue([join_event(parts, workspace, campaign, who) for who in people_])
+    with pytest.raises(TypeError):
+        futures[1].result(10)
+    assert all(isinstance(futures[i].result(10), Posted) for i in (0, 2, 3))
 
 
 def test_a_broken_connection_is_mended_without_a_second_entry(
