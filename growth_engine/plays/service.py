@@ -87,6 +87,9 @@ def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Camp
     unknown = sorted(set(changes) - set(EDITABLE))
     if unknown:
         raise Invalid(fields={name: [N_("This cannot be changed.")] for name in unknown})
+    if campaign.rule_version and changes.get("plan_id", campaign.plan_id) != campaign.plan_id:
+        # The poster grants days of this plan: a draft must not redirect what a live campaign promised.
+        raise Invalid(fields={"plan_id": [N_("This cannot be changed.")]})
     _require_ours(ctx, changes)
     _change(campaign, changes)
     campaign.updated_at = ctx.now()
