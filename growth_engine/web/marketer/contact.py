@@ -18,7 +18,7 @@ from growth_engine.people import queries, service
 from growth_engine.plays import queries as plays
 from growth_engine.plays.messages import message_text
 from growth_engine.web.marketer.campaign_rewards import SIDES
-from growth_engine.web.marketer.contacts import KINDS
+from growth_engine.web.marketer.contacts import KINDS, PURPOSES, SOURCES
 
 bp = Blueprint("contact", __name__, url_prefix="/console/contacts")
 
@@ -45,7 +45,9 @@ def show(contact_id: str) -> str | AnyResponse:
                 for one in queries.messages_of(ctx, contact.id, limit=MESSAGES)
             ],
         }
-    return render_template("marketer/contact.html", kinds=KINDS, sides=SIDES, **values)
+    return render_template(
+        "marketer/contact.html", kinds=KINDS, sources=SOURCES, purposes=PURPOSES, sides=SIDES, **values
+    )
 
 
 @bp.post("/<contact_id>/block")

@@ -25,6 +25,9 @@ KINDS: Mapping[str, str] = {
     "external_userid": N_("WeCom"),
     "external_id": N_("Your own id"),
 }
+#: How somebody came, and what they agreed to; other words are the caller's own.
+SOURCES: Mapping[str, str] = {"h5": N_("Phone page"), "api": "API"}
+PURPOSES: Mapping[str, str] = {"campaign": N_("Taking part in campaigns")}
 
 
 @bp.get("")
@@ -51,6 +54,7 @@ def listing() -> str | Response:
         identities=identities,
         page=Page(found, write_cursor((following,)) if following else None),
         kinds=KINDS,
+        sources=SOURCES,
         search=search,
         state=state if state in STATES else "",
         states=STATES,
