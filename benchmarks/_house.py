@@ -138,6 +138,7 @@ class _Filler:
         self._conn = conn
         self._workspace = workspace_id
         self._campaign = campaign_id
+        self._tag = campaign_id[-8:]  # ids are unique over all campaigns
         self._start = datetime(2026, 1, 1, tzinfo=UTC)
         self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _COLUMNS}
         self._members: list[list[Any]] = []
@@ -153,13 +154,13 @@ class _Filler:
             parent, state, score, at, cohort = member
             self._rows["participants"].append(
                 (
-                    f"par_{number:026d}",
+                    f"par_{self._tag}{number:018d}",
                     self._workspace,
                     self._campaign,
                     number,
-                    f"con_{number:026d}",
+                    f"con_{self._tag}{number:018d}",
                     parent,
-                    token(number),
+                    f"{invite_prefix(self._campaign)}{number}",
                     state,
                     score,
                     cohort,
@@ -179,13 +180,26 @@ class _Filler:
             self._member(number, ops, seq, at)
         else:
             self._members[number - 1][1] = "left"
-        event = Event(self._workspace, self._campaign, "join", "bench", f"b{seq}", at, {})
-        draft = EntryDraft(True, 1, number, None, [], ops, {"participant_id": f"par_{number:026d}"})
-        event_id = f"lev_{seq:026d}"
+        event = Event(self._workspace, self._campaign, "join", "bench", f"b{self._tag}{seq}", at, {})
+        draft = EntryDraft(
+            True, 1, number, None, [], ops, {"participant_id": f"par_{self._tag}{number:018d}"}
+        )
+        event_id = f"lev_{self._tag}{seq:018d}"
         entry = make_entry(event_id, event, draft, seq, at)
         self._hash, self._seq = entry.chained(self._hash), seq
         self._rows["events"].append(
-            (event_id, self._workspace, self._campaign, "bench", f"b{seq}", "join", "{}", b"", at, at)
+            (
+                event_id,
+                self._workspace,
+                self._campaign,
+                "bench",
+                f"b{self._tag}{seq}",
+                "join",
+                "{}",
+                b"",
+                at,
+                at,
+            )
         )
         self._rows["entries"].append(
             (
@@ -211,10 +225,10 @@ class _Filler:
             self._members[parent - 1][2] += 1
             edge = (self._workspace, self._campaign, number, parent, "valid", "", seq, at)
             self._rows["invite_edges"].append(edge)
-        contact = f"con_{number:026d}"
+        contact = f"con_{self._tag}{number:018d}"
         self._rows["contacts"].append((contact, self._workspace, f"Member {number}", "bench", at))
         self._rows["contact_identities"].append(
-            (self._workspace, "external_id", f"filled-{number}", contact, at)
+            (self._workspace, "external_id", f"filled-{self._tag}-{number}", contact, at)
         )
 
     def _flush(self) -> None:
@@ -237,6 +251,6 @@ _COLUMNS = {
 }
 
 
-def token(number: int) -> str:
-    """The invite token of a filled member."""
-    return f"bench{number}"
+def invite_prefix(campaign_id: str) -> str:
+    """What the invite tokens of a filled campaign's members begin with; their number follows."""
+    return f"bench{campaign_id[-8:]}"

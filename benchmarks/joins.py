@@ -30,7 +30,7 @@ local counter = 0
 function request()
   counter = counter + 1
   local who = "%(run)s-" .. counter
-  local inviter = "bench" .. math.random(1, %(members)d)
+  local inviter = "%(prefix)s" .. math.random(1, %(members)d)
   local body = string.format(
     '{"contact":{"external_id":"%%s","nickname":"Guest"},"invite_token":"%%s","consent":true}', who, inviter)
   return wrk.format("POST", "%(path)s",
@@ -43,10 +43,14 @@ end
 """
 
 
-def load(address: str, path: str, token: str, members: int, run: str, seconds: int) -> float:
+def load(
+    address: str, path: str, token: str, members: int, run: str, seconds: int, prefix: str = "bench"
+) -> float:
     """Requests a second that wrk got answered with 201; any other answer stops the benchmark."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_SCRIPT % {"run": run, "members": members, "path": path, "token": token})
+        script.write(
+            _SCRIPT % {"run": run, "members": members, "path": path, "token": token, "prefix": prefix}
+        )
         script.flush()
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script.name, address]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -81,8 +85,9 @@ def joins(settings: Settings, parts: Parts, members: int, seconds: int) -> float
     print(f"  filled {members:,} members in {took:.0f} s, mirrored in {time.perf_counter() - began:.0f} s")
     path = f"/api/v1/campaigns/{campaign_id}/participants"
     with house.web(settings, PORT) as address:
-        load(address, path, token, members, "warm", 3)
-        rate = load(address, path, token, members, f"joins at {members:,} members", seconds)
+        prefix = house.invite_prefix(campaign_id)
+        load(address, path, token, members, "warm", 3, prefix)
+        rate = load(address, path, token, members, f"joins at {members:,} members", seconds, prefix)
     reports = verify_all(parts, workspace_id)
     assert all(report.clean for report in reports), reports
     return rate

@@ -259,6 +259,14 @@ def _healthy(settings: Settings) -> Callable[[], bool]:
     return ask
 
 
+def _as_called() -> str:
+    """The program as it can be called from here: `make run` leaves it in .venv/bin, off the PATH."""
+    if shutil.which("growth-engine"):
+        return "growth-engine"
+    called = Path(sys.argv[0]).resolve()
+    return os.path.relpath(called) if called.name == "growth-engine" else "growth-engine"
+
+
 def _show(settings: Settings, link: str, console: Console) -> None:
     base = settings.public_url
     lines = [
@@ -270,7 +278,7 @@ def _show(settings: Settings, link: str, console: Console) -> None:
         "Sign in once with this link (it is good for a short time; there is no default password):",
         link,
         "",
-        f"Another one: growth-engine staff link --email {DEMO_EMAIL}",
+        f"Another one: {_as_called()} staff link --email {DEMO_EMAIL}",
         "Ctrl-C stops everything.",
     ]
     if console.is_terminal:
