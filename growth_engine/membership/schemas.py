@@ -66,6 +66,6 @@ class MembershipShape(Document):
     """A person's memberships in every plan, and everything campaigns promised them."""
 
     contact_id = fields.String(required=True)
-    days_left = fields.Integer(required=True, metadata={"description": "In all plans together, today included."})
+    days_left = fields.Integer(required=True, metadata={"description": "In all plans, today included."})
     memberships = fields.List(fields.Nested(StandingShape), required=True)
     grants = fields.List(fields.Nested(GrantShape), required=True)
