@@ -12,13 +12,6 @@ class DomainEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantJoined(DomainEvent):
-    campaign_id: str
-    participant_id: str
-    contact_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class MembershipGranted(DomainEvent):
     contact_id: str
     plan_id: str
