@@ -1,1 +1,1 @@
-"""How each vendor speaks: one file per provider, found by name; the first ones arrive with the WeChat channels."""
+"""How each vendor speaks: one file per provider, found by name; the first arrive with the channels."""
