@@ -228,7 +228,7 @@ class Poster:
             receipt = posting.receipts[name]
             if isinstance(receipt, GrowthError):
                 future.set_exception(receipt)
-            elif event.payload_hash() != posting.payload_hashes[name]:
+            elif not posting.is_same(event):
                 future.set_exception(PayloadMismatch())
             else:
                 future.set_result(_as_duplicate(receipt) if name in given else receipt)
@@ -309,7 +309,12 @@ class _Posting:
         self._entries: list[journal.Entry] = []
         self._hashes: list[bytes] = []
         self.receipts: dict[tuple[str, str], Receipt | GrowthError] = {}
-        self.payload_hashes = {(event.source, event.key): event.payload_hash() for event in events}
+        self._by_name = {(event.source, event.key): event for event in events}
+
+    def is_same(self, event: Event) -> bool:
+        """Whether ``event`` is the one of its name in this batch, or says the same."""
+        posted = self._by_name[event.source, event.key]
+        return event is posted or event.payload_hash() == posted.payload_hash()
 
     def decide(self, rules: BatchRules) -> None:
         """Store the Events, load what the rules need, decide those that are new or were left pending.

@@ -117,18 +117,10 @@ def leave_everything(ref: str) -> dict[str, Any]:
 def _row(ctx: Ctx, row: Participant, dressed: Mapping[int, tuple[Participant, str]]) -> dict[str, Any]:
     inviter = dressed.get(row.inviter_number)
     return {
-        "id": row.id,
-        "campaign_id": row.campaign_id,
-        "contact_id": row.contact_id,
-        "member_no": row.number,
-        "invite_token": row.invite_token,
+        **participation.record_of(row, inviter[0] if inviter else None),
         "invite_url": invite_url(ctx.parts.settings, row.invite_token),
-        "inviter_id": inviter[0].id if inviter else None,
         "nickname": dressed[row.number][1],
-        "state": row.state,
-        "joined_at": row.joined_at,
         "left_at": row.left_at,
-        "valid_invites": row.valid_invites,
     }
 
 

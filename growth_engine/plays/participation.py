@@ -15,7 +15,7 @@ from growth_engine.people import queries as people
 from growth_engine.people import service as people_service
 from growth_engine.people.rules import Identity, is_virtual_number
 from growth_engine.plays import queries
-from growth_engine.plays.reasons import REASONS
+from growth_engine.plays.models import Participant
 
 #: What a registration is consented to.
 CONSENT_PURPOSE = "campaign"
@@ -137,13 +137,18 @@ def participant_record(ctx: Ctx, participant_id: str) -> dict[str, Any]:
     """A participant as callers of ``join`` see it, from SQL."""
     row = queries.participant(ctx, participant_id)
     inviter = queries.by_numbers(ctx, row.campaign_id, [row.inviter_number]).get(row.inviter_number)
+    return record_of(row, inviter[0] if inviter else None)
+
+
+def record_of(row: Participant, inviter: Participant | None) -> dict[str, Any]:
+    """What ``participant_record`` says, from rows at hand."""
     return {
         "id": row.id,
         "campaign_id": row.campaign_id,
         "contact_id": row.contact_id,
         "member_no": row.number,
         "invite_token": row.invite_token,
-        "inviter_id": inviter[0].id if inviter else None,
+        "inviter_id": inviter.id if inviter else None,
         "state": row.state,
         "joined_at": row.joined_at,
         "valid_invites": row.valid_invites,
@@ -232,8 +237,3 @@ def mark(parts: Parts, workspace_id: str, campaign_id: str, step: str, key: str)
         {"step": step},
     )
     parts.ledger.enqueue([event])
-
-
-def reason_text(reason: Reason) -> tuple[str, Mapping[str, Any]]:
-    """Message id and parameters of a reason."""
-    return REASONS[reason.code], reason.params

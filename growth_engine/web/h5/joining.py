@@ -15,7 +15,7 @@ from growth_engine.channels.sms import NoSms
 from growth_engine.kit import web
 from growth_engine.kit.crypto import Signer, keyed_digest
 from growth_engine.kit.errors import GrowthError
-from growth_engine.kit.i18n import current_locale, translate
+from growth_engine.kit.i18n import current_locale
 from growth_engine.ledger import queries as books
 from growth_engine.ledger.contract import Reason
 from growth_engine.people import codes
@@ -24,6 +24,7 @@ from growth_engine.people import service as people_service
 from growth_engine.people.rules import Identity
 from growth_engine.plays import invites, participation
 from growth_engine.plays.participation import JoinAsk, JoinOutcome
+from growth_engine.plays.words import reason_text
 from growth_engine.web.h5 import limits, notice
 from growth_engine.web.h5.visit import Shown, Visit, remember
 
@@ -199,17 +200,12 @@ def _greet(campaign: Shown, outcome: JoinOutcome) -> None:
     else:
         flash(campaign.copy.get("thanks") or _("You are in. Welcome!"), "success")
         for reason in _worth_saying(outcome):
-            flash(_("Your friend's invite does not count: %(why)s", why=in_words(reason)), "warning")
+            flash(_("Your friend's invite does not count: %(why)s", why=reason_text(reason)), "warning")
 
 
 def _worth_saying(outcome: JoinOutcome) -> list[Reason]:
     """Why the invite did not count; an accepted join only carries remarks about the inviter."""
     return [] if outcome.accepted else list(outcome.reasons)
-
-
-def in_words(reason: Reason) -> str:
-    message, params = participation.reason_text(reason)
-    return translate(message, params)
 
 
 def request_poster(campaign: Shown, participant_id: str) -> bool:

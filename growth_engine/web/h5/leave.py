@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from growth_engine.kit import web
 from growth_engine.plays import participation
 from growth_engine.plays.participation import JoinAsk, JoinOutcome
+from growth_engine.plays.words import reason_text
 from growth_engine.web.h5 import joining, limits
 from growth_engine.web.h5.register import nonce_sent
 from growth_engine.web.h5.visit import campaign_values, invite_token, visiting
@@ -75,7 +76,7 @@ def _said(outcome: JoinOutcome) -> tuple[str, str]:
         return _("Welcome back!"), "success"
     if outcome.accepted:
         return _("Done: your help counts for your friend."), "success"
-    return " ".join(joining.in_words(reason) for reason in outcome.reasons), "warning"
+    return " ".join(reason_text(reason) for reason in outcome.reasons), "warning"
 
 
 def _to_me(campaign_id: str) -> Response:

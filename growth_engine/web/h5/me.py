@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from growth_engine.kit import web
+from growth_engine.plays.words import reason_text
 from growth_engine.posters import queries as posters
 from growth_engine.web.h5 import joining, limits, notice
 from growth_engine.web.h5.landing_view import clock_to
@@ -43,7 +44,7 @@ def page(campaign_id: str) -> Answer:
         copy=campaign.copy,
         clock=clock,
         closed=campaign.closed.code if campaign.closed else "",
-        reason_text=joining.in_words,
+        reason_text=reason_text,
         nonce=web.parts().ids.token(24),
         **share_values(campaign, url_for("h5_landing.invite", token=me.invite_token)),
         **campaign_values(campaign),
