@@ -185,7 +185,7 @@ class _Filler:
             True, 1, number, None, [], ops, {"participant_id": f"par_{self._tag}{number:018d}"}
         )
         event_id = f"lev_{self._tag}{seq:018d}"
-        entry = make_entry(event_id, event, draft, seq, at)
+        entry = make_entry(event_id, event.book_id, event, draft, seq, at)
         self._hash, self._seq = entry.chained(self._hash), seq
         self._rows["events"].append(
             (

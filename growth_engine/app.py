@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,10 +23,9 @@ from growth_engine.kit.errors import GrowthError, Misconfigured
 from growth_engine.kit.ids import Ids
 from growth_engine.kit.redis import queue_client
 from growth_engine.kit.tx import Database
-from growth_engine.ledger.contract import Connected, RulesFactory
 from growth_engine.ledger.mirror import BookKey, Mirror
 from growth_engine.ledger.poster import Poster
-from growth_engine.plays.posting.batch import CampaignRules
+from growth_engine.plays.posting.batch import Rules
 from growth_engine.settings import Settings
 from growth_engine.web import errors, guard, navigation, words
 
@@ -57,7 +55,7 @@ def build_parts(
         settings.database_url,
         clock=clock,
         ids=ids,
-        rules=_rules(ids),
+        rules=Rules(ids),
         mirrored=_mirrored(mirror, bell),
         ring=bell.ring,
     )
@@ -74,13 +72,6 @@ def build_parts(
         sms=sms.from_settings(settings),
         close_hooks=[db.close, queue.close, mirror.close, poster.close],
     )
-
-
-def _rules(ids: Ids) -> RulesFactory:
-    def rules(conn: Connected, now: datetime) -> CampaignRules:
-        return CampaignRules(conn, now, ids)
-
-    return rules
 
 
 def _mirrored(

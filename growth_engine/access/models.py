@@ -22,6 +22,10 @@ class Workspace(Base):
     locale: Mapped[str]
     salt: Mapped[str]
     """Random; hashes of erased identities are keyed with it."""
+    currency: Mapped[str]
+    """Of new campaigns and of the withdrawal rules; ISO 4217."""
+    merchant_tier: Mapped[str]
+    """The merchant's own membership with the platform: it decides the platform's fee."""
     created_at: Mapped[datetime]
     """When it was made, UTC."""
 

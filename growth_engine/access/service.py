@@ -72,6 +72,8 @@ def create_workspace(parts: Parts, slug: str, name: str, timezone: str, *, local
         name=name.strip(),
         timezone=timezone,
         locale=locale,
+        currency="CNY",
+        merchant_tier="free",
         salt=secrets.token_hex(16),
         created_at=parts.clock.now(),
     )

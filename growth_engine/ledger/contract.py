@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 
 from growth_engine.kit.errors import Conflict
 from growth_engine.kit.i18n import N_
+from growth_engine.ledger.money import Balances, Leg
 
 Connected = Connection[TupleRow]
 
@@ -81,6 +82,12 @@ class EntryDraft:
     """Ids a later duplicate is answered with; stored."""
     answer: dict[str, Any] = field(default_factory=dict)
     """What only the caller who waits gets, to save it a query; not stored."""
+    currency: str = ""
+    """Of the legs; ISO 4217."""
+    legs: list[Leg] = field(default_factory=list)
+    """What moves between accounts of this book; sums to zero."""
+    elsewhere: dict[str, EntryDraft] = field(default_factory=dict)
+    """Entries of the same Event in other books, by book id: money that crosses a border."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +145,8 @@ class BatchRules(Protocol):
 
 
 class RulesFactory(Protocol):
-    def __call__(self, conn: Connected, now: datetime) -> BatchRules: ...
+    def __call__(self, conn: Connected, now: datetime, balances: Balances) -> BatchRules: ...
+
+    def books(self, event: Event) -> Sequence[str]:
+        """Every book the decision about this Event may write to, its own among them."""
+        ...

@@ -22,6 +22,7 @@ from growth_engine.ledger.contract import (
     Receipt,
     Received,
 )
+from growth_engine.ledger.money import check_balance
 
 #: Hash before the first Entry of a book.
 GENESIS = bytes(32)
@@ -68,12 +69,18 @@ class Entry:
             option=orjson.OPT_SORT_KEYS,
         )
 
+    def ops(self) -> list[list[Any]]:
+        """Changes for the mirror: those the rules asked for, then the accounts the legs move."""
+        currency = self.body.get("currency", "")
+        moved = [["a", leg[0], leg[1], currency, leg[2]] for leg in self.body.get("legs", ())]
+        return [*self.body.get("ops", ()), *moved]
+
     def chained(self, previous: bytes) -> bytes:
         """SHA-256(previous ‖ canonical entry)."""
         return hashlib.sha256(previous + self.canonical()).digest()
 
 
-def make_entry(event_id: str, event: Event, draft: EntryDraft, seq: int, at: datetime) -> Entry:
+def make_entry(event_id: str, book_id: str, event: Event, draft: EntryDraft, seq: int, at: datetime) -> Entry:
     body: dict[str, Any] = {"source": event.source}
     if draft.reasons:
         body["reasons"] = [reason.as_json() for reason in draft.reasons]
@@ -81,8 +88,12 @@ def make_entry(event_id: str, event: Event, draft: EntryDraft, seq: int, at: dat
         body["ops"] = draft.ops
     if draft.result:
         body["result"] = draft.result
+    if draft.legs:
+        check_balance(draft.legs)
+        body["currency"] = draft.currency
+        body["legs"] = [leg.as_json() for leg in draft.legs]
     return Entry(
-        event.book_id, seq, event_id, event.kind, draft.accepted, draft.member, draft.other,
+        book_id, seq, event_id, event.kind, draft.accepted, draft.member, draft.other,
         draft.rule_version, at, body,
     )  # fmt: skip
 
@@ -152,10 +163,11 @@ SELECT asked.source, asked.key, e.id,
 FROM (SELECT id, salt FROM workspaces WHERE id = %s) AS w
 CROSS JOIN json_to_recordset(%s::json) AS asked (source text, key text, hash text, nameless boolean)
 CROSS JOIN LATERAL (
-  SELECT id, payload_hash FROM events
+  SELECT id, book_id, payload_hash FROM events
   WHERE workspace_id = w.id AND source = asked.source AND key = asked.key OFFSET 0) AS e
 LEFT JOIN LATERAL (
-  SELECT book_id, seq, accepted, body FROM entries WHERE event_id = e.id OFFSET 0) AS n ON true
+  SELECT book_id, seq, accepted, body FROM entries
+  WHERE event_id = e.id AND book_id = e.book_id OFFSET 0) AS n ON true
 LEFT JOIN LATERAL (
   SELECT parked_at IS NOT NULL AS parked, NOT payload ? 'person' AS nameless
   FROM pending_events WHERE event_id = e.id OFFSET 0) AS p ON true
@@ -259,6 +271,44 @@ def append(
             "entries": orjson.dumps(rows).decode(),
         },
     )
+
+
+_INSERT_LEGS = """
+WITH doc AS MATERIALIZED (SELECT %(doc)s::json AS d),
+legs_ AS (
+  INSERT INTO legs (book_id, seq, line, workspace_id, account, owner, currency, amount, ref)
+  SELECT l.book, l.seq, l.line, %(workspace_id)s, l.account, l.owner, l.currency, l.amount, l.ref
+  FROM doc, json_to_recordset(doc.d -> 'legs')
+    AS l (book text, seq bigint, line int, account text, owner text, currency text, amount bigint, ref text)
+)
+INSERT INTO accounts (workspace_id, book_id, account, owner, currency, balance, credited, debited, last_seq)
+SELECT %(workspace_id)s, a.book, a.account, a.owner, a.currency, a.credited - a.debited, a.credited,
+       a.debited, a.seq
+FROM doc, json_to_recordset(doc.d -> 'accounts')
+  AS a (book text, account text, owner text, currency text, credited bigint, debited bigint, seq bigint)
+ON CONFLICT (book_id, account, owner, currency) DO UPDATE SET
+  balance = accounts.balance + excluded.balance, credited = accounts.credited + excluded.credited,
+  debited = accounts.debited + excluded.debited, last_seq = excluded.last_seq
+"""
+
+
+def append_legs(conn: Connected, workspace_id: str, entries: Sequence[Entry]) -> None:
+    """Write the legs of Entries and move the accounts they name."""
+    legs: list[dict[str, Any]] = []
+    accounts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for entry in entries:
+        currency = entry.body.get("currency", "")
+        for line, (account, owner, amount, ref) in enumerate(entry.body.get("legs", ()), 1):
+            where = {"book": entry.book_id, "account": account, "owner": owner, "currency": currency}
+            legs.append({**where, "seq": entry.seq, "line": line, "amount": amount, "ref": ref})
+            moved = accounts.setdefault(
+                (entry.book_id, account, owner, currency), {**where, "credited": 0, "debited": 0}
+            )
+            moved["credited" if amount > 0 else "debited"] += abs(amount)
+            moved["seq"] = entry.seq
+    if legs:
+        doc = orjson.dumps({"legs": legs, "accounts": list(accounts.values())}).decode()
+        conn.execute(_INSERT_LEGS, {"workspace_id": workspace_id, "doc": doc})
 
 
 def keep_pending(conn: Connected, event_id: str, event: Event, due: datetime, error: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -77,3 +77,71 @@ class JournalEntry(Base):
     body: Mapped[Json]
     """source, reasons, ops (changes for the mirror), result (ids)."""
     hash: Mapped[bytes]
+
+
+class LegRow(Base):
+    """One side of a movement between accounts; added, never edited."""
+
+    __tablename__ = "legs"
+
+    book_id: Mapped[PrimaryId]
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[Id]
+    account: Mapped[str]
+    owner: Mapped[Id]
+    currency: Mapped[str]
+    amount: Mapped[Count]
+    """Minor units, positive when owed to somebody."""
+    ref: Mapped[Id]
+    """Commission or payout it is about; empty for none."""
+
+
+class Account(Base):
+    """Balance of one account: the sum of its legs, kept while posting."""
+
+    __tablename__ = "accounts"
+
+    workspace_id: Mapped[Id]
+    book_id: Mapped[PrimaryId]
+    account: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[PrimaryId]
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    balance: Mapped[Count]
+    """Minor units."""
+    credited: Mapped[Count]
+    """Sum of the positive legs."""
+    debited: Mapped[Count]
+    """Sum of the negative legs, without the sign."""
+    last_seq: Mapped[Count]
+
+
+class BookHead(Base):
+    """Where a book stood on a day: hash and sequence number, kept apart so that a rewrite would show."""
+
+    __tablename__ = "book_heads"
+
+    workspace_id: Mapped[Id]
+    book_id: Mapped[PrimaryId]
+    day: Mapped[date] = mapped_column(primary_key=True)
+    seq: Mapped[Count]
+    head: Mapped[bytes]
+    at: Mapped[Moment]
+
+
+class Alert(Base):
+    """Something that must not be, shown on the console until it is no more."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[PrimaryId]
+    workspace_id: Mapped[Id]
+    topic: Mapped[str]
+    """The check that failed."""
+    subject: Mapped[Id]
+    """What it failed for: a book, an order, a payout."""
+    detail: Mapped[str]
+    raised_at: Mapped[Moment]
+    seen_at: Mapped[Moment]
+    """Last time the check still failed."""
+    cleared_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -30,6 +30,7 @@ from growth_engine.ledger.contract import (
     Received,
     RulesFactory,
 )
+from growth_engine.ledger.money import Balances
 
 log = structlog.get_logger(__name__)
 
@@ -199,14 +200,16 @@ class Poster:
         conn = self._connected()
         events = list({(event.source, event.key): event for event, _ in batch}.values())
         now = self._clock.now()
-        batch_rules = self._rules(conn, now)
-        posting = _Posting(conn, workspace_id, events, [self._ids.new("lev") for _ in events], now)
+        balances = Balances()
+        batch_rules = self._rules(conn, now, balances)
+        books = sorted({book for event in events for book in self._rules.books(event)})
+        event_ids = [self._ids.new("lev") for _ in events]
+        posting = _Posting(conn, workspace_id, events, event_ids, books, now, balances)
         try:
             # BEGIN and COMMIT by hand: psycopg's transaction() waits for an answer at both ends, and
             # every wait of this thread is one that all callers share.
             with conn.pipeline():
                 conn.execute("BEGIN")
-                books = sorted({event.book_id for event in events})
                 journal.begin(conn, workspace_id, books, self._lock_timeout_ms)
                 posting.decide(batch_rules)
                 posting.write()
@@ -297,8 +300,17 @@ class _Posting:
     """One batch on its way through the transaction."""
 
     def __init__(
-        self, conn: Connected, workspace_id: str, events: Sequence[Event], ids: Sequence[str], now: Any
+        self,
+        conn: Connected,
+        workspace_id: str,
+        events: Sequence[Event],
+        ids: Sequence[str],
+        books: Sequence[str],
+        now: datetime,
+        balances: Balances,
     ) -> None:
+        self._books = books
+        self._balances = balances
         self._conn = conn
         self._workspace_id = workspace_id
         self._events = events
@@ -324,15 +336,14 @@ class _Posting:
         conn = self._conn
         ids = list(self._ids.values())
         stored = journal.ask_insert_events(conn, self._workspace_id, ids, self._events, self._now)
-        asked = journal.ask_heads(conn, sorted({event.book_id for event in self._events}))
+        asked = journal.ask_heads(conn, self._books)
         rules.load(self._events)
         new = {row[0] for row in stored.fetchall()}
         self._sort_out([event for event in self._events if self._ids[event.source, event.key] not in new])
         self._heads = journal.heads_in(asked)
         for event in self._events:
             if (event.source, event.key) not in self.receipts:
-                head = self._heads[event.book_id]
-                self._add(event, rules.decide(event, head.seq + 1), head)
+                self._add(event, rules.decide(event, self._heads[event.book_id].seq + 1))
 
     def _sort_out(self, old: Sequence[Event]) -> None:
         """Events stored before: those posted are answered, those left pending are posted now."""
@@ -345,12 +356,11 @@ class _Posting:
             else:
                 self.receipts[source, key] = found.receipt
 
-    def _add(self, event: Event, draft: EntryDraft, head: journal.Head) -> None:
+    def _add(self, event: Event, draft: EntryDraft) -> None:
         name = (event.source, event.key)
-        entry = journal.make_entry(self._ids[name], event, draft, head.seq + 1, self._now)
-        head.seq, head.hash = entry.seq, entry.chained(head.hash)
-        self._entries.append(entry)
-        self._hashes.append(head.hash)
+        entry = self._append(event.book_id, event, draft)
+        for book_id, more in draft.elsewhere.items():
+            self._append(book_id, event, more)
         self.receipts[name] = Posted(
             entry.event_id,
             entry.book_id,
@@ -361,9 +371,21 @@ class _Posting:
             draft.answer,
         )
 
+    def _append(self, book_id: str, event: Event, draft: EntryDraft) -> journal.Entry:
+        head = self._heads[book_id]
+        event_id = self._ids[event.source, event.key]
+        entry = journal.make_entry(event_id, book_id, event, draft, head.seq + 1, self._now)
+        head.seq, head.hash = entry.seq, entry.chained(head.hash)
+        self._entries.append(entry)
+        self._hashes.append(head.hash)
+        if draft.legs:
+            self._balances.move(book_id, draft.currency, draft.legs)
+        return entry
+
     def write(self) -> None:
         if self._entries:
             journal.append(self._conn, self._workspace_id, self._entries, self._hashes, self._heads)
+            journal.append_legs(self._conn, self._workspace_id, self._entries)
         if self._resumed:
             journal.drop_pending(self._conn, self._resumed)
 
@@ -371,7 +393,7 @@ class _Posting:
         """(seq, ops) by book, for books the mirror holds."""
         books: dict[str, list[tuple[int, list[Any]]]] = {}
         for entry in self._entries:
-            books.setdefault(entry.book_id, []).append((entry.seq, entry.body.get("ops", [])))
+            books.setdefault(entry.book_id, []).append((entry.seq, entry.ops()))
         return books
 
 

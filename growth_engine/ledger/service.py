@@ -48,7 +48,7 @@ def _replay(parts: Parts, workspace_id: str, book_id: str, epoch: int | None, pr
         last = parts.mirror.apply(key, [], epoch=epoch).last_seq
         page = []
         for entry, _ in journal.entries_after(conn, book_id, last):
-            page.append((entry.seq, entry.body.get("ops", ())))
+            page.append((entry.seq, entry.ops()))
             if len(page) == PAGE:
                 parts.mirror.apply(key, page, epoch=epoch)
                 done += len(page)

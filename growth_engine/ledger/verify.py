@@ -100,7 +100,7 @@ def _walk(conn: Connected, head: journal.Head, report: Report, progress: Progres
             report.fault("chain", f"entry {entry.seq} does not match its hash")
             return None
         try:
-            fold.apply(entry.seq, entry.body.get("ops", ()))
+            fold.apply(entry.seq, entry.ops())
         except (ValueError, IndexError) as error:
             report.fault("ops", f"entry {entry.seq}: {error}")
             return None
@@ -137,7 +137,7 @@ def _mirror(parts: Parts, workspace_id: str, fold: Fold, report: Report) -> None
             for entry, _ in journal.entries_after(conn, report.book_id, fold.last_seq):
                 if entry.seq > found.last_seq:
                     break
-                fold.apply(entry.seq, entry.body.get("ops", ()))
+                fold.apply(entry.seq, entry.ops())
     _compare("mirror", found, fold.digest(), report)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from growth_engine.kit.ids import Ids
-from growth_engine.ledger.contract import Connected, EntryDraft, Event
+from growth_engine.ledger.contract import BatchRules, Connected, EntryDraft, Event
+from growth_engine.ledger.money import Balances, wallet_book
 from growth_engine.plays.posting.decide import Decider
 from growth_engine.plays.posting.load import Loader
 from growth_engine.plays.posting.save import Saver
@@ -15,7 +16,8 @@ from growth_engine.plays.posting.save import Saver
 class CampaignRules:
     """One batch of campaign Events of one workspace; see ``ledger.contract.BatchRules``."""
 
-    def __init__(self, conn: Connected, now: datetime, ids: Ids) -> None:
+    def __init__(self, conn: Connected, now: datetime, ids: Ids, balances: Balances) -> None:
+        self._balances = balances
         self._loader = Loader(conn, now)
         self._saver = Saver(conn, now, ids.new)
         self._decider = Decider(self._loader.facts, now, ids.new, ids.token)
@@ -31,3 +33,23 @@ class CampaignRules:
 
     def after_commit(self) -> Sequence[str]:
         return ("grants.drain",) if self._loader.facts.grants else ()
+
+
+#: Events of a campaign that may move money in the wallet book as well.
+_REACH_WALLET = frozenset({"refund", "mature", "commission"})
+
+
+class Rules:
+    """Makes the rules of each batch; see ``ledger.contract.RulesFactory``."""
+
+    def __init__(self, ids: Ids, campaign: type[CampaignRules] | None = None) -> None:
+        self._ids = ids
+        self._campaign = campaign or CampaignRules
+
+    def __call__(self, conn: Connected, now: datetime, balances: Balances) -> BatchRules:
+        return self._campaign(conn, now, self._ids, balances)
+
+    def books(self, event: Event) -> Sequence[str]:
+        if event.kind in _REACH_WALLET:
+            return (event.book_id, wallet_book(event.workspace_id))
+        return (event.book_id,)

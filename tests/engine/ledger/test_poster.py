@@ -25,6 +25,7 @@ from growth_engine.ledger.poster import Poster
 from growth_engine.ledger.service import retry_parked, sweep, verify_all
 from growth_engine.people import service as people
 from growth_engine.plays.posting import CampaignRules
+from growth_engine.plays.posting.batch import Rules
 from tests.factories.campaigns import join_event, make_campaign
 from tests.factories.people import make_contact
 
@@ -48,7 +49,7 @@ def poster(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Any:
         parts.settings.database_url,
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, now: Touchy(conn, now, parts.ids),
+        rules=Rules(parts.ids, Touchy),
         mirrored=parts.ledger._mirrored,
         ring=parts.bell.ring,
         lock_timeout_ms=200,
@@ -200,7 +201,7 @@ def test_an_unreachable_database_promises_nothing(parts: Parts, workspace: str, 
         "postgresql://nobody@127.0.0.1:1/none",
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, now: CampaignRules(conn, now, parts.ids),
+        rules=Rules(parts.ids),
         mirrored=lambda *_: None,
         ring=lambda *_: None,
     )
@@ -272,7 +273,7 @@ def _twin(parts: Parts) -> Poster:
         parts.settings.database_url,
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, now: CampaignRules(conn, now, parts.ids),
+        rules=Rules(parts.ids),
         mirrored=parts.ledger._mirrored,
         ring=parts.bell.ring,
     )

@@ -17,6 +17,7 @@ from growth_engine.ledger.service import verify_all
 from growth_engine.people import service as people
 from growth_engine.plays import participation
 from growth_engine.plays.posting import CampaignRules
+from growth_engine.plays.posting.batch import Rules
 from tests.factories.campaigns import join_event, make_campaign
 from tests.factories.people import make_contact
 
@@ -50,7 +51,7 @@ def poster(parts: Parts, gate: Gate) -> Iterator[Poster]:
         parts.settings.database_url,
         clock=parts.clock,
         ids=parts.ids,
-        rules=lambda conn, now: Slow(conn, now, parts.ids),
+        rules=Rules(parts.ids, Slow),
         mirrored=parts.ledger._mirrored,
         ring=parts.bell.ring,
     )

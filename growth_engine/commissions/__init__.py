@@ -1,0 +1,1 @@
+"""Commissions, promoters, and whom a buyer belongs to."""
