@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 from growth_engine.kit.errors import Misconfigured
 
 PREFIX = "GROWTH_"
 #: Names without our prefix, because every hosting platform already uses them.
 _PLAIN = {"database_url", "migration_database_url", "ledger_redis_url", "queue_redis_url", "port"}
+#: Where WeChat's servers are; plain names too, so that the sandbox and tools around it can share them.
+HOSTS = ("wx_api_base", "wx_mp_base", "wx_open_base", "wecom_api_base", "wxpay_api_base")
+_PLAIN |= set(HOSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,16 @@ class Settings:
     """Phone-page writes one address may make a minute (a shared office or carrier address is normal)."""
     trusted_proxies: int = 0
     """How many reverse proxies stand in front of us and set X-Forwarded-For/-Proto."""
+    wx_api_base: str = "https://api.weixin.qq.com"
+    """The Official Account's API. Environment: WX_API_BASE."""
+    wx_mp_base: str = "https://mp.weixin.qq.com"
+    """Pictures of the Official Account's QR codes. Environment: WX_MP_BASE."""
+    wx_open_base: str = "https://open.weixin.qq.com"
+    """The page where people authorise an Official Account. Environment: WX_OPEN_BASE."""
+    wecom_api_base: str = "https://qyapi.weixin.qq.com"
+    """WeCom's API. Environment: WECOM_API_BASE."""
+    wxpay_api_base: str = "https://api.mch.weixin.qq.com"
+    """WeChat Pay's API. Environment: WXPAY_API_BASE."""
     log_format: str = "console"
     """console or json."""
 
@@ -87,10 +102,31 @@ class Settings:
         for name in ("ledger_redis_url", "queue_redis_url"):
             if not getattr(self, name).startswith(("redis://", "rediss://", "unix://")):
                 raise Misconfigured(f"{name.upper()} must start with redis://, rediss:// or unix://")
+        for name in HOSTS:
+            _require_host(environment_name(name), getattr(self, name))
 
     @property
     def secure_cookies(self) -> bool:
         return self.public_url.startswith("https://")
+
+
+def _require_host(variable: str, url: str) -> None:
+    """Keys and payments travel there: nothing but https, except to the sandbox on this very machine.
+
+    No path: WeChat Pay signs the path of a request, and a prefix would make every signature wrong.
+    """
+    where = urlsplit(url)
+    if not where.hostname or where.path not in ("", "/") or where.query or where.fragment or where.username:
+        raise Misconfigured(f"{variable} must be scheme and host only, such as https://api.example.com.")
+    if where.scheme != "https" and not (where.scheme == "http" and _is_loopback(where.hostname)):
+        raise Misconfigured(f"{variable} must start with https:// (http:// for this machine's own sandbox).")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def environment_name(field: str) -> str:

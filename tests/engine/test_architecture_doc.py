@@ -31,7 +31,8 @@ def first_cells(table: str) -> list[list[str]]:
 def test_the_layers_are_those_the_contract_enforces() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = next(one for one in project["tool"]["importlinter"]["contracts"] if one["id"] == "layers")
-    enforced = [[name.split(".")[-1] for name in layer.split(" : ")] for layer in contract["layers"]]
+    layers = [re.split(r" [:|] ", layer) for layer in contract["layers"]]
+    enforced = [[name.split(".")[-1] for name in layer] for layer in layers]
     assert first_cells(section("Rooms and layers"))[: len(enforced)] == enforced
 
 

@@ -1,0 +1,1 @@
+"""What the platforms tell us: checked, stored once, understood, answered in time."""
