@@ -7,8 +7,9 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress, islice
+from typing import Any
 
 import orjson
 
@@ -38,7 +39,25 @@ class Digest:
     score_sum: int
     ranked: int
     """Members that are not blocked and have a score above zero."""
+    accounts: int
+    """Accounts with a balance."""
+    balance_sum: int
+    """Of all accounts, whatever their currency; 0 in every book that is whole."""
+    earned_sum: int
+    branch_sum: int
     content_sha256: str
+
+
+@dataclass(slots=True)
+class Money:
+    """The money side of a book; amounts in minor units. What stands at zero does not count."""
+
+    balances: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """By (account, owner, currency)."""
+    earned: Mapping[int, int] = field(default_factory=dict)
+    """Net commission by member."""
+    branch: Mapping[int, int] = field(default_factory=dict)
+    """Net sales to the two levels below a member."""
 
 
 @dataclass(slots=True)
@@ -87,6 +106,7 @@ class Content:
         leaders: Sequence[Place],
         funnel: Mapping[str, int],
         cohorts: Iterable[Cohort],
+        money: Money,
     ) -> Digest:
         """``newest_child`` per member; ``histogram``: members by ranked score; ``leaders``: first places."""
         self._sha.update(_little_endian(newest_child))
@@ -97,6 +117,8 @@ class Content:
             sorted(cohorts),
         ]
         self._sha.update(orjson.dumps(rest))
+        for amounts in (money.balances, money.earned, money.branch):
+            self._add_amounts(amounts)
         return Digest(
             last_seq=last_seq,
             members=self._members,
@@ -106,8 +128,18 @@ class Content:
             level2_sum=self._sums[1],
             score_sum=self._sums[2],
             ranked=sum(histogram.values()),
+            accounts=sum(map(bool, money.balances.values())),
+            balance_sum=sum(money.balances.values()),
+            earned_sum=sum(money.earned.values()),
+            branch_sum=sum(money.branch.values()),
             content_sha256=self._sha.hexdigest(),
         )
+
+    def _add_amounts(self, amounts: Mapping[Any, int]) -> None:
+        rows = sorted(row for row in amounts.items() if row[1])
+        self._sha.update(b"%d" % len(rows))
+        for start in range(0, len(rows), BATCH):
+            self._sha.update(orjson.dumps(rows[start : start + BATCH]))
 
 
 def digest_rows(
@@ -115,6 +147,7 @@ def digest_rows(
     last_seq: int,
     funnel: Mapping[str, int],
     cohorts: Iterable[Cohort],
+    money: Money | None = None,
 ) -> Digest:
     """The digest of a book kept as rows, in order of their numbers 1, 2, 3 …
 
@@ -133,7 +166,13 @@ def digest_rows(
         ranks.add(done, score, flags)
         done += len(batch)
     return content.digest(
-        last_seq, family.newest_child[1:], ranks.histogram, ranks.leaders(), funnel, cohorts
+        last_seq,
+        family.newest_child[1:],
+        ranks.histogram,
+        ranks.leaders(),
+        funnel,
+        cohorts,
+        money or Money(),
     )
 
 

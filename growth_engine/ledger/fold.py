@@ -5,9 +5,15 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from growth_engine.ledger.digest import Digest, Row, digest_rows
+from growth_engine.ledger.digest import Digest, Money, Row, digest_rows
+
+K = TypeVar("K")
+
+_MAX_AMOUNT = 2**63 - 1
+_MAX_EARNED = 2**53 - 1
+"""As far as a Redis score is exact."""
 
 
 class Fold:
@@ -24,6 +30,12 @@ class Fold:
         self._funnel: Counter[str] = Counter()
         self._cohort_members: Counter[str] = Counter()
         self._cohort_invites: Counter[str] = Counter()
+        self.balances: Counter[tuple[str, str, str]] = Counter()
+        """By (account, owner, currency), in minor units."""
+        self.earned: Counter[int] = Counter()
+        """Net commission by member, in minor units."""
+        self.branch: Counter[int] = Counter()
+        """Net sales to the two levels below a member, in minor units."""
 
     def apply(self, seq: int, ops: Sequence[Sequence[Any]]) -> None:
         """Raises ``ValueError`` when an op cannot be: a number out of order, an unknown kind."""
@@ -50,6 +62,12 @@ class Fold:
                 self._blocked[number] = 0
             case ["f", step, delta]:
                 self._funnel[step] += delta
+            case ["a", account, owner, currency, amount]:
+                _move(self.balances, (account, owner, currency), amount, _MAX_AMOUNT, -_MAX_AMOUNT)
+            case ["e", number, delta]:
+                _move(self.earned, self._known(number), delta, _MAX_EARNED, 0)
+            case ["v", number, delta]:
+                self._sell(number, delta)
             case _:
                 raise ValueError(f"no such op: {op!r}")
 
@@ -77,6 +95,17 @@ class Fold:
             if grandparent := self._parent[parent]:
                 self._level2[grandparent] += delta
 
+    def _known(self, number: int) -> int:
+        if not 1 <= number < len(self._parent):
+            raise ValueError(f"there is no member {number}")
+        return number
+
+    def _sell(self, number: int, delta: int) -> None:
+        parent = self._parent[self._known(number)]
+        for above in (parent, self._parent[parent]):
+            if above:
+                _move(self.branch, above, delta, _MAX_AMOUNT, -_MAX_AMOUNT)
+
     def _rows(self) -> Iterator[Row]:
         columns = (self._parent, self._level1, self._level2, self._active, self._blocked, self._score)
         for number, row in enumerate(zip(*columns, strict=True)):
@@ -87,4 +116,11 @@ class Fold:
     def digest(self) -> Digest:
         days = sorted(set(self._cohort_members) | set(self._cohort_invites))
         cohorts = [(day, self._cohort_members[day], self._cohort_invites[day]) for day in days]
-        return digest_rows(self._rows(), self.last_seq, self._funnel, cohorts)
+        money = Money(self.balances, self.earned, self.branch)
+        return digest_rows(self._rows(), self.last_seq, self._funnel, cohorts, money)
+
+
+def _move(sums: Counter[K], key: K, delta: int, most: int, least: int) -> None:
+    if not least <= sums[key] + delta <= most:
+        raise ValueError(f"{key} would stand at {sums[key] + delta}")
+    sums[key] += delta

@@ -1,15 +1,6 @@
 -- apply: folds journal entries into a book. Everything is read and validated first, then written;
 -- an entry at or below the book's sequence number is skipped, a gap stops the fold.
 
-local function refuse(why) error(why, 0) end
-
-local function whole(value, low, high, name)
-  if type(value) ~= 'number' or value % 1 ~= 0 or value < low or value > high then
-    refuse(name .. ' must be a whole number from ' .. format('%.0f', low) .. ' to ' .. format('%.0f', high))
-  end
-  return value
-end
-
 -- place_of, remembering the keys: making a string of a number is not free.
 local function place_in(state, n)
   local bucket = floor((n - 1) / PER_BUCKET)
@@ -69,7 +60,7 @@ local function cohort_of(value)
 end
 
 local OPS = {} -- each gets the state and what follows the op's letter
-local LENGTH = {m = 4, l = 2, r = 2, s = 4, b = 2, u = 2, f = 3}
+local LENGTH = {m = 4, l = 2, r = 2, s = 4, b = 2, u = 2, f = 3, a = 5, e = 3, v = 3}
 
 OPS.m = function(state, n, parent, cohort)
   whole(n, state.members + 1, state.members + 1, 'number')
@@ -141,6 +132,18 @@ OPS.f = function(state, step, delta)
   bump(state.funnel, step, whole(delta, -MAX_COUNT, MAX_COUNT, 'delta'))
 end
 
+OPS.a = balance_change
+
+OPS.e = function(state, n, delta)
+  earned_change(state, whole(n, 1, state.members, 'member'), delta)
+end
+
+OPS.v = function(state, n, amount)
+  local parent = member_of(state, n)[PARENT]
+  local above = parent > 0 and fetch(state, parent)[PARENT] or 0
+  branch_change(state, parent, above, amount)
+end
+
 -- `flat` is one list, because a table per entry and per op would cost more than all the rest:
 -- seq, number of ops, then for each op its length and its parts. state.op_at says where a refusal
 -- arose; one pcall around all is cheaper than one per op.
@@ -149,7 +152,7 @@ local function fold_entry(state, flat, at, ops)
     local length, letter = flat[at], flat[at + 1]
     state.op_at = i
     if not letter or LENGTH[letter] ~= length then refuse('there is no such op') end
-    OPS[letter](state, flat[at + 2], flat[at + 3], flat[at + 4])
+    OPS[letter](state, flat[at + 2], flat[at + 3], flat[at + 4], flat[at + 5])
     at = at + 1 + length
   end
   state.op_at = 0
@@ -190,6 +193,7 @@ local function new_state(base)
     base = base, seq = meta.seq, members = meta.members, active = meta.active, blocked = meta.blocked,
     score_sum = meta.score_sum, ranked = meta.ranked, stored = meta.members, stored_seq = meta.seq,
     records = {}, hist = {}, funnel = {}, cohort = {}, invites = {}, bucket_keys = {}, events = {}, event_count = 0, op_at = 0,
+    sums = {}, earned = {},
     now = {}, position = {members = meta.members, ranked = meta.ranked},
     board = {key = base .. 'board:0', floor_s = meta.floor_s, floor_n = meta.floor_n, size = meta.size},
   }
@@ -260,6 +264,7 @@ local function write(state)
   write_counters(state.base .. 'funnel:0', state.funnel, false)
   write_counters(state.base .. 'cohort:0', state.cohort, true)
   write_counters(state.base .. 'invites:0', state.invites, false)
+  write_money(state)
   write_state(state)
 end
 

@@ -2,6 +2,9 @@
 -- old epoch or the new one, never a mixture. Retired epochs are deleted in pieces.
 
 local SWEEP_BUCKETS = 256
+local SINGLE_KEYS = {
+  'meta', 'board', 'shadow', 'hist', 'funnel', 'cohort', 'invites', 'earned', 'balance_map', 'branch_map',
+}
 
 local function retire(book_key, field)
   local epoch = call('HGET', book_key, field)
@@ -61,15 +64,14 @@ local function sweep(keys)
   end
   local base = base_of(keys[1], epoch)
   local buckets = math.ceil(read_meta(base).members / PER_BUCKET)
+  if call('EXISTS', base .. 'balance_map:0') == 1 then buckets = math.max(buckets, OWNER_BUCKETS) end
   local last = math.min(bucket + SWEEP_BUCKETS, buckets)
-  for b = bucket, last - 1 do call('UNLINK', base .. 'rec:' .. b) end
+  for b = bucket, last - 1 do call('UNLINK', base .. 'rec:' .. b, base .. 'branch:' .. b, base .. 'balance:' .. b) end
   if last < buckets then
     call('HSET', keys[1], 'r' .. epoch, last)
     return 1
   end
-  for _, kind in ipairs({'meta', 'board', 'shadow', 'hist', 'funnel', 'cohort', 'invites'}) do
-    call('UNLINK', base .. kind .. ':0')
-  end
+  for _, kind in ipairs(SINGLE_KEYS) do call('UNLINK', base .. kind .. ':0') end
   call('HDEL', keys[1], 'r' .. epoch)
   return 1
 end

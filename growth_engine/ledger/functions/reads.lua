@@ -100,17 +100,82 @@ register_read('cohorts', function(keys)
   return {call('HGETALL', base .. 'cohort:0'), call('HGETALL', base .. 'invites:0')}
 end)
 
--- Reply: live epoch, seq, members, then funnel, cohorts, invites, histogram as flat lists, first places.
+-- ARGV: account, owner, currency; again and again. Reply: a balance for each, as decimal strings.
+register_read('balances', function(keys, args)
+  local base = live_base(keys[1])
+  local out = {}
+  for i = 1, #args, 3 do
+    local bucket, field = balance_place(args[i], args[i + 1], args[i + 2])
+    out[#out + 1] = base and call('HGET', base .. 'balance:' .. bucket, field) or '0'
+  end
+  return out
+end)
+
+-- ARGV: first place (from 0), how many. Reply: pairs number, earned (a double), best first.
+register_read('earned', function(keys, args)
+  local base = live_base(keys[1])
+  if not base then return '' end
+  local first = tonumber(args[1])
+  return earners(base, first, first + tonumber(args[2]) - 1)
+end)
+
+-- ARGV: numbers. Reply: for each what was earned (a double) and the place (0: nothing earned).
+register_read('earned_of', function(keys, args)
+  local base = live_base(keys[1])
+  local out = {}
+  for i = 1, #args do
+    local n = tonumber(args[i])
+    local known = base and n >= 1 and n <= MAX_U32
+    local place = known and call('ZRANK', base .. 'earned:0', number_name(n))
+    out[i] = pack('<dI4', place and earned_by(base, n) or 0, place and place + 1 or 0)
+  end
+  return table.concat(out)
+end)
+
+-- ARGV: numbers. Reply: for each the sales of the two levels below, as decimal strings.
+register_read('branch', function(keys, args)
+  local base = live_base(keys[1])
+  local out = {}
+  for i = 1, #args do
+    local n = tonumber(args[i])
+    out[i] = base and call('HGET', base .. 'branch:' .. floor((n - 1) / PER_BUCKET), n) or '0'
+  end
+  return out
+end)
+
+-- Reply: live epoch, seq, members, then funnel, cohorts, invites, histogram as flat lists, first places,
+-- bitmaps of the balance and branch buckets in use, how many have earned.
 register_read('outline', function(keys)
   local epoch = call('HGET', keys[1], 'live')
-  if not epoch then return {0, 0, 0, {}, {}, {}, {}, ''} end
+  if not epoch then return {0, 0, 0, {}, {}, {}, {}, '', '', '', 0} end
   local base = base_of(keys[1], epoch)
   local meta = read_meta(base)
   return {
     tonumber(epoch), meta.seq, meta.members,
     call('HGETALL', base .. 'funnel:0'), call('HGETALL', base .. 'cohort:0'),
     call('HGETALL', base .. 'invites:0'), call('HGETALL', base .. 'hist:0'), leaders(base, BOARD_SHOWN),
+    call('GET', base .. 'balance_map:0') or '', call('GET', base .. 'branch_map:0') or '',
+    call('ZCARD', base .. 'earned:0'),
   }
+end)
+
+-- ARGV: 'balance' or 'branch', buckets. Reply: live epoch, seq, those hashes as flat lists.
+register_read('hashes', function(keys, args)
+  local epoch = call('HGET', keys[1], 'live')
+  if not epoch then return {0, 0} end
+  local base = base_of(keys[1], epoch)
+  local reply = {tonumber(epoch), read_meta(base).seq}
+  for i = 2, #args do reply[i + 1] = call('HGETALL', base .. args[1] .. ':' .. args[i]) end
+  return reply
+end)
+
+-- ARGV: first place (from 0), how many. Reply: live epoch, seq, pairs as of `earned`.
+register_read('earners', function(keys, args)
+  local epoch = call('HGET', keys[1], 'live')
+  if not epoch then return {0, 0, ''} end
+  local base = base_of(keys[1], epoch)
+  local first = tonumber(args[1])
+  return {tonumber(epoch), read_meta(base).seq, earners(base, first, first + tonumber(args[2]) - 1)}
 end)
 
 -- ARGV: first bucket, how many. Reply: live epoch, seq, the buckets as they are stored.

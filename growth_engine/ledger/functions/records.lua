@@ -8,6 +8,10 @@
 --   shadow:0        zset: the next board while it is being gathered (see board.lua)
 --   hist:0          hash: score -> how many ranked members have it
 --   funnel:0  cohort:0  invites:0      hashes of counters
+--   balance:<bucket>   hash of some owners' accounts: account:currency:owner -> balance (see money.lua)
+--   branch:<bucket>    hash of a bucket's members: number -> sales below them
+--   balance_map:0  branch_map:0        bitmaps: which of those buckets the book has ever used
+--   earned:0        zset of everybody who has earned: score = -earned, member = number, big-endian
 --
 -- A library's locals outlive a call, so nothing at file level may ever hold state of a book.
 
@@ -41,6 +45,15 @@ local function register(name, body, flags)
       return body(keys, args)
     end,
   }
+end
+
+local function refuse(why) error(why, 0) end
+
+local function whole(value, low, high, name)
+  if type(value) ~= 'number' or value % 1 ~= 0 or value < low or value > high then
+    refuse(name .. ' must be a whole number from ' .. format('%.0f', low) .. ' to ' .. format('%.0f', high))
+  end
+  return value
 end
 
 local function is_left(flags) return flags % 2 >= 1 end

@@ -9,13 +9,24 @@ from growth_engine.ledger.mirror.library import (
     OpRefused,
     StaleEpoch,
 )
-from growth_engine.ledger.mirror.views import Applied, BookKey, Entry, MemberView, Op, Totals
+from growth_engine.ledger.mirror.views import (
+    AccountName,
+    Applied,
+    BookKey,
+    Earned,
+    Entry,
+    MemberView,
+    Op,
+    Totals,
+)
 
 __all__ = [
     "LIBRARY",
+    "AccountName",
     "Applied",
     "BookKey",
     "BookMoved",
+    "Earned",
     "Entry",
     "MemberView",
     "Mirror",

@@ -12,12 +12,16 @@ from growth_engine.kit.redis import ledger_client
 from growth_engine.ledger.digest import Digest
 from growth_engine.ledger.mirror import content, library
 from growth_engine.ledger.mirror.views import (
+    AccountName,
     Applied,
     BookKey,
+    Earned,
     Entry,
     MemberView,
     Totals,
     counters_in,
+    earned_in,
+    earners_in,
     members_in,
     numbers_in,
     places_in,
@@ -29,10 +33,12 @@ BULK = 1000
 """Members asked for in one call."""
 MOST = 1000
 """The longest list one call returns."""
+_WITH_AMOUNT = ("a", "v")
+"""Ops that end with an amount of 64 bits."""
 
 
 class Mirror:
-    """All books of all campaigns on one ledger server or cluster.
+    """All books of all campaigns and wallets on one ledger server or cluster.
 
     Every method is one round trip, except where a list is long. A book the mirror does not hold reads as
     empty. Every method may raise ``MirrorUnavailable``.
@@ -171,6 +177,44 @@ class Mirror:
         members, invites = map(counters_in, library.call(self._redis, "cohorts", book))
         return [(date, members.get(date, 0), invites.get(date, 0)) for date in sorted(members | invites)]
 
+    def balances(self, book: BookKey, accounts: Sequence[AccountName]) -> dict[AccountName, int]:
+        """Balance of each of the accounts in minor units; 0 for one nothing has moved."""
+        found: dict[AccountName, int] = {}
+        for start in range(0, len(accounts), BULK):
+            asked = accounts[start : start + BULK]
+            parts = [part for account in asked for part in account]
+            amounts = library.call(self._redis, "balances", book, *parts)
+            found |= zip(asked, map(int, amounts), strict=True)
+        return found
+
+    def balance(self, book: BookKey, account: str, owner: str, currency: str) -> int:
+        """See ``balances``."""
+        key = (account, owner, currency)
+        return self.balances(book, [key])[key]
+
+    def earned(self, book: BookKey, limit: int = 100, first: int = 0) -> list[tuple[int, int]]:
+        """(number, net commission in minor units), best first, from place ``first`` (0 is the best).
+
+        Of equals the one who joined first; who earned nothing is not on it, the blocked are.
+        """
+        return earners_in(library.call(self._redis, "earned", book, first, _limit(limit)))
+
+    def earned_of(self, book: BookKey, numbers: Sequence[int]) -> list[Earned]:
+        """What each of ``numbers`` has earned, in the order asked."""
+        found: list[Earned] = []
+        for start in range(0, len(numbers), BULK):
+            asked = numbers[start : start + BULK]
+            found += earned_in(asked, library.call(self._redis, "earned_of", book, *asked))
+        return found
+
+    def branch(self, book: BookKey, numbers: Sequence[int]) -> dict[int, int]:
+        """Net sales in minor units to the two levels below each of ``numbers``."""
+        found: dict[int, int] = {}
+        for start in range(0, len(numbers), BULK):
+            asked = numbers[start : start + BULK]
+            found |= zip(asked, map(int, library.call(self._redis, "branch", book, *asked)), strict=True)
+        return found
+
     def digest(self, book: BookKey) -> Digest:
         """Equal to ``ledger.digest.digest_rows`` over the same prefix of the journal.
 
@@ -178,20 +222,25 @@ class Mirror:
         keep arriving: hold the book's lock to be sure.
         """
 
-        def read(name: str, *arguments: int) -> Any:
+        def read(name: str, *arguments: int | str) -> Any:
             return library.call(self._redis, name, book, *arguments)
 
         return content.digest(read)
 
 
 def _flat(chunk: Sequence[Entry]) -> list[Any]:
-    """As ``functions/apply.lua`` reads them: seq, number of ops, then length and parts of each."""
+    """As ``functions/apply.lua`` reads them: seq, number of ops, then length and parts of each.
+
+    Amounts of 64 bits go as strings, because Lua's numbers have 53.
+    """
     flat: list[Any] = []
     for seq, ops in chunk:
         flat += (seq, len(ops))
         for op in ops:
             flat.append(len(op))
             flat += op
+            if op and op[0] in _WITH_AMOUNT:
+                flat[-1] = str(flat[-1])
     return flat
 
 

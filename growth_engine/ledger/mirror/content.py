@@ -7,11 +7,12 @@ from array import array
 from typing import Any, Protocol
 
 from growth_engine.kit.errors import Unavailable
-from growth_engine.ledger.digest import BATCH, Columns, Content, Digest
-from growth_engine.ledger.mirror.views import counters_in, places_in
+from growth_engine.ledger.digest import BATCH, Columns, Content, Digest, Money
+from growth_engine.ledger.mirror.views import counters_in, earners_in, places_in
 
 PAGE = 32
 """Buckets (of 16 KB) read in one call."""
+EARNERS_PAGE = 5_000
 ATTEMPTS = 5
 _FIELDS = 7
 _ACTIVE = bytes(0 if flags & 1 else 1 for flags in range(256))
@@ -27,15 +28,18 @@ class BookMoved(Unavailable):
 class Read(Protocol):
     """Calls one read function of the library on the book."""
 
-    def __call__(self, name: str, *arguments: int) -> Any: ...
+    def __call__(self, name: str, *arguments: int | str) -> Any: ...
 
 
 def digest(read: Read) -> Digest:
     """The digest of the book ``read`` reads, all at one sequence number."""
     for _ in range(ATTEMPTS):
-        epoch, seq, members, funnel, cohorts, invites, histogram, leaders = read("outline")
+        epoch, seq, members, funnel, cohorts, invites, histogram, leaders, *used = read("outline")
         content, newest_child = Content(), array("I")
         if not _add_members(read, (epoch, seq), members, content, newest_child):
+            continue
+        money = _money(read, (epoch, seq), *used)
+        if money is None:
             continue
         joined, brought = counters_in(cohorts), counters_in(invites)
         return content.digest(
@@ -45,6 +49,7 @@ def digest(read: Read) -> Digest:
             places_in(leaders),
             counters_in(funnel),
             [(date, joined.get(date, 0), brought.get(date, 0)) for date in joined | brought],
+            money,
         )
     raise BookMoved
 
@@ -78,3 +83,35 @@ def _add_bucket(raw: bytes, count: int, content: Content) -> array[int]:
         Columns(parent, level1, level2, low.translate(_ACTIVE), low.translate(_BLOCKED), score, sibling)
     )
     return newest_child
+
+
+def _money(read: Read, at: tuple[int, int], balances: bytes, branches: bytes, earners: int) -> Money | None:
+    """The money side; ``balances`` and ``branches``: bitmaps of the buckets in use. None: it has moved."""
+    fields = _sums(read, at, "balance", balances)
+    sold = None if fields is None else _sums(read, at, "branch", branches)
+    earned: dict[int, int] = {}
+    for first in range(0, earners, EARNERS_PAGE):
+        epoch, seq, packed = read("earners", first, EARNERS_PAGE)
+        if (epoch, seq) != at:
+            return None
+        earned |= earners_in(packed)
+    if fields is None or sold is None:
+        return None
+    accounts = {}
+    for name, balance in fields.items():
+        account, currency, owner = name.split(":", 2)
+        accounts[account, owner, currency] = balance
+    return Money(accounts, earned, {int(number): value for number, value in sold.items()})
+
+
+def _sums(read: Read, at: tuple[int, int], kind: str, used: bytes) -> dict[str, int] | None:
+    """All fields of all hashes of a kind; None: the book has moved."""
+    buckets = [byte * 8 + bit for byte, bits in enumerate(used) for bit in range(8) if bits & 128 >> bit]
+    found: dict[str, int] = {}
+    for first in range(0, len(buckets), PAGE):
+        epoch, seq, *hashes = read("hashes", kind, *buckets[first : first + PAGE])
+        if (epoch, seq) != at:
+            return None
+        for one in hashes:
+            found |= counters_in(one)
+    return found

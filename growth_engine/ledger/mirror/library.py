@@ -22,10 +22,10 @@ from growth_engine.kit.errors import Conflict, GrowthError, Invalid, Misconfigur
 from growth_engine.kit.redis import require_noeviction
 from growth_engine.ledger.mirror.views import BookKey
 
-LIBRARY = "growth_ledger_v1"
+LIBRARY = "growth_ledger_v2"
 """Change the number with every change of the code or of what it stores, so that two releases can run
 side by side against one server, each with its own functions."""
-_PARTS = ("records", "board", "apply", "reads", "epochs")
+_PARTS = ("records", "board", "money", "apply", "reads", "epochs")
 
 Client = Redis | RedisCluster
 

@@ -10,11 +10,18 @@ from typing import Any
 Op = Sequence[Any]
 """One change: ``["m", number, parent, cohort]`` joined · ``["l", n]`` left · ``["r", n]`` returned ·
 ``["s", n, delta, cohort]`` score · ``["b", n]`` blocked · ``["u", n]`` unblocked · ``["f", step, delta]``
-funnel. A cohort is the ISO date on which the member joined."""
+funnel · ``["a", account, owner, currency, amount]`` an account moved · ``["e", n, delta]`` earned ·
+``["v", n, delta]`` net sales to ``n``, who count for the two levels above. A cohort is the ISO date on which
+the member joined."""
 Entry = tuple[int, Sequence[Op]]
 """Sequence number in the book (1, 2, 3 … without gaps) and the changes, of which there may be none."""
 
+AccountName = tuple[str, str, str]
+"""(account, owner, currency)."""
+
 _VIEW = struct.Struct("<7I")
+_EARNER = struct.Struct("<Id")
+_EARNED = struct.Struct("<dI")
 _LEFT, _BLOCKED = 1, 2
 
 
@@ -69,6 +76,17 @@ class MemberView:
 
 
 @dataclass(frozen=True, slots=True)
+class Earned:
+    """What a member has earned."""
+
+    number: int
+    amount: int
+    """Net commission in minor units."""
+    rank: int | None
+    """Place among all who have earned something, from 1, always exact; of equals the one who joined first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over a book."""
 
@@ -106,6 +124,15 @@ def numbers_in(packed: bytes) -> list[int]:
 def places_in(packed: bytes) -> list[tuple[int, int]]:
     numbers = numbers_in(packed)
     return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def earners_in(packed: bytes) -> list[tuple[int, int]]:
+    return [(number, int(amount)) for number, amount in _EARNER.iter_unpack(packed)]
+
+
+def earned_in(numbers: Sequence[int], packed: bytes) -> Iterator[Earned]:
+    for number, (amount, rank) in zip(numbers, _EARNED.iter_unpack(packed), strict=True):
+        yield Earned(number, int(amount), rank or None)
 
 
 def counters_in(flat: Any) -> dict[str, int]:

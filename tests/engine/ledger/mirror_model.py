@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from growth_engine.ledger.digest import Digest, digest_rows
+from growth_engine.ledger.digest import Digest, Money, digest_rows
 from growth_engine.ledger.mirror import BookKey, Mirror
 
 DATES = [f"2026-05-{day:02}" for day in range(1, 29)]
@@ -34,6 +34,9 @@ class Model:
     seq: int = 0
     funnel: Counter[str] = field(default_factory=Counter)
     invites: Counter[str] = field(default_factory=Counter)
+    legs: list[tuple[str, str, str, int]] = field(default_factory=list)
+    commissions: list[tuple[int, int]] = field(default_factory=list)
+    sales: list[tuple[int, int]] = field(default_factory=list)
 
     def person(self, number: int) -> Person:
         return self.people[number - 1]
@@ -57,6 +60,12 @@ class Model:
                     self.person(number).blocked = False
                 case ["f", step, delta]:
                     self.funnel[step] += delta
+                case ["a", account, owner, currency, amount]:
+                    self.legs.append((account, owner, currency, amount))
+                case ["e", number, delta]:
+                    self.commissions.append((number, delta))
+                case ["v", number, delta]:
+                    self.sales.append((number, delta))
                 case _:
                     raise AssertionError(op)
 
@@ -79,8 +88,26 @@ class Model:
         ranked = [p for p in self.people if p.score > 0 and not p.blocked]
         return sorted(ranked, key=lambda p: (-p.score, p.number))
 
+    def balances(self) -> dict[tuple[str, str, str], int]:
+        names = {leg[:3] for leg in self.legs}
+        return {name: sum(leg[3] for leg in self.legs if leg[:3] == name) for name in names}
+
+    def earned(self) -> dict[int, int]:
+        sums = Counter[int]()
+        for number, delta in self.commissions:
+            sums[number] += delta
+        return sums
+
+    def branch(self) -> dict[int, int]:
+        sums = Counter[int]()
+        for buyer, delta in self.sales:
+            for above in self.ancestors(buyer)[:2]:
+                sums[above] += delta
+        return sums
+
     def digest(self) -> Digest:
-        return digest_rows(self.rows(), self.seq, self.funnel, self.cohorts())
+        money = Money(self.balances(), self.earned(), self.branch())
+        return digest_rows(self.rows(), self.seq, self.funnel, self.cohorts(), money)
 
     def children(self, number: int) -> list[int]:
         return [p.number for p in reversed(self.people) if p.parent == number]
@@ -95,10 +122,12 @@ class Model:
 class Traffic:
     """Random but possible entries for a model; the model is ahead of what was drawn by nothing."""
 
-    def __init__(self, seed: int, model: Model, *, joins: float = 0.6, hot: float = 0.3) -> None:
+    def __init__(
+        self, seed: int, model: Model, *, joins: float = 0.6, hot: float = 0.3, money: float = 0.3
+    ) -> None:
         self.random = random.Random(seed)
         self.model = model
-        self.joins, self.hot = joins, hot
+        self.joins, self.hot, self.money = joins, hot, money
 
     def entries(self, count: int) -> Iterator[tuple[int, list[Op]]]:
         for _ in range(count):
@@ -111,6 +140,8 @@ class Traffic:
         if not people or rng.random() < self.joins:
             return self._join()
         person = rng.choice(people)
+        if rng.random() < self.money:
+            return self._sell(person)
         roll = rng.random()
         if roll < 0.1:
             return []
@@ -140,6 +171,21 @@ class Traffic:
             ops.append(["s", inviter.number, -1, inviter.cohort])
         return ops
 
+    def _sell(self, person: Person) -> list[Op]:
+        rng, model = self.random, self.model
+        earned = sum(delta for number, delta in model.commissions if number == person.number)
+        delta = rng.choice([rng.randint(-earned, 0), rng.randint(0, 5), rng.randint(0, 10**12)])
+        huge = rng.choice([1, 99, 10**9, 10**9 - 1, 2**40, 2**56]) * rng.choice([1, -1])
+        owner = f"con_{rng.randint(1, 30)}"
+        return [
+            ["a", "expense", "", "CNY", -delta],
+            ["a", "pending", str(person.number), "CNY", delta],
+            ["a", "available", owner, "CNY", huge],
+            ["a", "clearing", "", "CNY", -huge],
+            ["e", person.number, delta],
+            ["v", person.number, rng.choice([delta, huge, 0])],
+        ]
+
     def _score(self, person: Person) -> list[Op]:
         low = -person.score if self.random.random() < 0.5 else 0
         return [["s", person.number, self.random.randint(low, 3), person.cohort]]
@@ -157,6 +203,7 @@ def assert_equal(mirror: Mirror, book: BookKey, model: Model) -> None:
     assert [
         (v.number, v.parent, v.level1, v.level2, v.active, v.blocked, v.score) for v in views
     ] == model.rows()
+    assert_equal_money(mirror, book, model)
     order = model.order()
     assert mirror.leaderboard(book, 100) == [(p.number, p.score) for p in order[:100]]
     board = mirror.leaderboard(book, 1000)
@@ -168,3 +215,20 @@ def assert_equal(mirror: Mirror, book: BookKey, model: Model) -> None:
         if place and place > len(board):
             place = max(len(board), above[view.score]) + 1
         assert view.rank == place
+
+
+def assert_equal_money(mirror: Mirror, book: BookKey, model: Model) -> None:
+    """Balances, earnings and branch values."""
+    balances = model.balances()
+    unknown = ("available", "con_nobody", "CNY")
+    assert mirror.balances(book, [*balances, unknown]) == balances | {unknown: 0}
+    numbers = list(range(1, len(model.people) + 1))
+    branch = model.branch()
+    assert mirror.branch(book, numbers) == {number: branch[number] for number in numbers}
+    earned = model.earned()
+    order = sorted((-amount, number) for number, amount in earned.items() if amount)
+    assert mirror.earned(book, 1000) == [(number, -amount) for amount, number in order[:1000]]
+    places = {number: place for place, (_, number) in enumerate(order, 1)}
+    assert [(one.number, one.amount, one.rank) for one in mirror.earned_of(book, numbers)] == [
+        (number, earned[number], places.get(number)) for number in numbers
+    ]

@@ -21,6 +21,7 @@ from growth_engine.ledger.mirror import (
     Applied,
     BookKey,
     BookMoved,
+    Earned,
     MemberView,
     Mirror,
     MirrorBroken,
@@ -171,6 +172,23 @@ IMPOSSIBLE: list[Any] = [
     ["f", "no spaces", 1],
     ["f", "加入", 1],
     ["f", "joined", 0.5],
+    ["a", "pending", "1", "CNY"],
+    ["a", "Pending", "1", "CNY", 1],
+    ["a", "pending", "no spaces", "CNY", 1],
+    ["a", "pending", "1", "yuan", 1],
+    ["a", "pending", "1", "CNY", 1.5],
+    ["a", "pending", "1", "CNY", None],
+    ["a", "pending", "1", "CNY", 1 << 63],
+    ["a", "pending", "1", "CNY", -(1 << 63)],
+    ["a", "pending", "1", "CNY", "1e3"],
+    ["e", 5, 1],
+    ["e", 1, -1],
+    ["e", 1, 1 << 53],
+    ["e", 1, 0.5],
+    ["v", 5, 1],
+    ["v", 0, 1],
+    ["v", 4, "many"],
+    ["v", 4, 1 << 63],
 ]
 
 
@@ -181,6 +199,46 @@ def test_an_impossible_op_is_refused_and_nothing_is_written(mirror: Mirror, book
     with pytest.raises(OpRefused, match="entry 7, op 2"):
         mirror.apply(book, [(6, [["l", 1]]), (7, [["f", "joined", 1], op])])
     assert raw(mirror, book) == before
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_are_exact_to_the_last_of_64_bits_and_refused_beyond(
+    mirror: Mirror, book: BookKey, sign: int
+) -> None:
+    most = sign * (2**63 - 1)
+    parts = [most - sign * 10**18, sign * (10**18 - 7), sign * 7]
+    moves = [["a", "available", "con_1", "CNY", part] for part in parts]
+    mirror.apply(book, [*family(), (5, moves), (6, [["v", 4, most]])])
+    assert mirror.balance(book, "available", "con_1", "CNY") == most
+    assert mirror.branch(book, [1, 2, 3]) == {1: most, 2: most, 3: 0}
+    for op in (["a", "available", "con_1", "CNY", sign], ["v", 4, sign]):
+        before = raw(mirror, book)
+        with pytest.raises(OpRefused, match="64 bits"):
+            mirror.apply(book, [(7, [["a", "tax", "", "CNY", 5], op])])
+        assert raw(mirror, book) == before
+    mirror.apply(book, [(7, [["a", "available", "con_1", "CNY", -2 * sign]])])
+    assert mirror.balance(book, "available", "con_1", "CNY") == most - 2 * sign
+
+
+def test_of_equal_earners_the_one_who_joined_first_stands_first(mirror: Mirror, book: BookKey) -> None:
+    mirror.apply(book, [*family(), (5, [["e", 4, 300], ["e", 2, 300], ["e", 3, 500]]), (6, [["e", 3, -500]])])
+    assert mirror.earned(book) == [(2, 300), (4, 300)]
+    assert mirror.earned(book, 1, first=1) == [(4, 300)]
+    assert mirror.earned_of(book, [4, 3, 99]) == [Earned(4, 300, 2), Earned(3, 0, None), Earned(99, 0, None)]
+    mirror.apply(book, [(7, [["e", 2, 2**53 - 301]])])
+    assert mirror.earned(book, 1) == [(2, 2**53 - 1)]
+
+
+def test_an_account_at_zero_leaves_no_trace_but_reads_as_zero(mirror: Mirror, book: BookKey) -> None:
+    name = ("reserved", "con_1", "CNY")
+    mirror.apply(book, [(1, [["a", *name, 5]]), (2, [["a", *name, -5]])])
+    assert mirror.balances(book, [name]) == {name: 0}
+    assert mirror.digest(book).accounts == 0
+    empty = BookKey("wsp_mirror", "wal_none")
+    assert mirror.balances(empty, [name]) == {name: 0}
+    assert mirror.earned(empty) == []
+    assert mirror.earned_of(empty, [1]) == [Earned(1, 0, None)]
+    assert mirror.branch(empty, [1]) == {1: 0}
 
 
 def test_an_impossible_sequence_number_is_refused(mirror: Mirror, book: BookKey) -> None:
