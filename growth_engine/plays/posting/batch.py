@@ -8,6 +8,7 @@ from datetime import datetime
 from growth_engine.kit.ids import Ids
 from growth_engine.ledger.contract import BatchRules, Connected, EntryDraft, Event
 from growth_engine.ledger.money import Balances, wallet_book
+from growth_engine.payouts.posting import WalletRules, is_wallet
 from growth_engine.plays.posting.decide import Decider
 from growth_engine.plays.posting.load import Loader
 from growth_engine.plays.posting.save import Saver
@@ -35,6 +36,31 @@ class CampaignRules:
         return ("grants.drain",) if self._loader.facts.grants else ()
 
 
+class WorkspaceRules:
+    """One batch of one workspace: each Event is decided by the rules of its kind of book."""
+
+    def __init__(self, campaigns: BatchRules, wallets: BatchRules) -> None:
+        self._campaigns = campaigns
+        self._wallets = wallets
+        self._used: list[BatchRules] = []
+
+    def load(self, events: Sequence[Event]) -> None:
+        for rules, wanted in ((self._campaigns, False), (self._wallets, True)):
+            if mine := [event for event in events if is_wallet(event) is wanted]:
+                rules.load(mine)
+                self._used.append(rules)
+
+    def decide(self, event: Event, seq: int) -> EntryDraft:
+        return (self._wallets if is_wallet(event) else self._campaigns).decide(event, seq)
+
+    def save(self) -> None:
+        for rules in self._used:
+            rules.save()
+
+    def after_commit(self) -> Sequence[str]:
+        return [job for rules in self._used for job in rules.after_commit()]
+
+
 #: Events of a campaign that may move money in the wallet book as well.
 _REACH_WALLET = frozenset({"refund", "mature", "commission"})
 
@@ -47,7 +73,9 @@ class Rules:
         self._campaign = campaign or CampaignRules
 
     def __call__(self, conn: Connected, now: datetime, balances: Balances) -> BatchRules:
-        return self._campaign(conn, now, self._ids, balances)
+        return WorkspaceRules(
+            self._campaign(conn, now, self._ids, balances), WalletRules(conn, now, self._ids, balances)
+        )
 
     def books(self, event: Event) -> Sequence[str]:
         if event.kind in _REACH_WALLET:
