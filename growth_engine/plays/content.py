@@ -9,8 +9,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from growth_engine.kit.i18n import N_
+from growth_engine.kit.i18n import N_, format_amount
 from growth_engine.plays.contract import option
+from growth_engine.plays.worth import percent
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_0-9]{0,39})\}")
 _SPACED = re.compile(r"( ?)" + _PLACEHOLDER.pattern + r"( ?)")
@@ -67,8 +68,9 @@ def _copy(label: str, help_: str = "", **more: Any) -> dict[str, Any]:
 
 
 class ContentSchema(Schema):
-    """What people read. Texts may hold ``{brand}``, ``{inviter_days}``, ``{friend_days}``, ``{tiers}`` …,
-    filled from the rules, so that a number in the copy is never another than the one that is paid."""
+    """What people read. Texts may hold ``{brand}``, ``{inviter_days}``, ``{friend_days}``, ``{tiers}`` …
+    (where something is sold ``{level1}``, ``{hold_days}`` …), filled from the rules, so that a number in
+    the copy is never another than the one that is paid."""
 
     class Meta:
         unknown = RAISE
@@ -166,13 +168,35 @@ def tiers_in_words(tiers: Sequence[Mapping[str, Any]], locale: str) -> str:
     return " and ".join([", ".join(steps[:-1]), steps[-1]] if len(steps) > 1 else steps)
 
 
+def rate_in_words(rate: Mapping[str, Any], locale: str) -> str:
+    """``{unit, value, currency}`` as part of a sentence: ``实付金额的 20%``, ``¥5.00 per piece``.
+
+    With ``short`` the bare rate: ``20%``, ``¥5.00``.
+    """
+    if rate["unit"] == "bp":
+        bare = f"{percent(rate['value'])}%"
+        long = f"实付金额的 {bare}" if locale == "zh" else f"{bare} of what is paid"
+    else:
+        bare = format_amount(rate["value"], rate["currency"], locale=locale)
+        long = f"每件 {bare}" if locale == "zh" else f"{bare} per piece"
+    return bare if rate.get("short") else long
+
+
+def _word(value: Any, locale: str) -> str:
+    if isinstance(value, Mapping):
+        if "unit" in value:
+            return rate_in_words(value, locale)
+        return format_amount(value["amount"], value["currency"], locale=locale)
+    return "" if value is None else str(value)
+
+
 def _values(
     content: Mapping[str, Any], promise: Mapping[str, Any], *, locale: str, brand: str
 ) -> dict[str, str]:
     values = {
-        name: "" if value is None else str(value)
+        name: _word(value, locale)
         for name, value in promise.items()
-        if value is None or isinstance(value, str | int)
+        if value is None or isinstance(value, str | int | Mapping)
     }
     values["tiers"] = tiers_in_words(promise.get("tiers", ()), locale)
     # A brand is a name, never a text to fill: braces in it stay what they are.

@@ -79,6 +79,8 @@ class Seller:
     member: int
     qualified: bool
     """Whether the campaign lets this participant promote (``who_promotes``), and they are here."""
+    why: str = "not_a_promoter"
+    """Reason code, should they not be qualified."""
     tier: str = ""
     used: Mapping[str, int] = field(default_factory=dict)
     """Commission earned so far by period, minor units: ``all``, ``2026-11`` and ``2026-11-22`` as far as
@@ -423,6 +425,16 @@ def sells(play: Play) -> bool:
     return issubclass(play.Config, SellingConfig)
 
 
+@dataclass(frozen=True, slots=True)
+class Because:
+    """One step of how an amount came about: a message id, numbers and names in it, amounts in it."""
+
+    message: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    amounts: Mapping[str, int] = field(default_factory=dict)
+    """Further params, in minor units of the share's currency."""
+
+
 class Play(Protocol):
     """One file in ``campaigns/``; the module itself is the play."""
 
@@ -444,5 +456,18 @@ class Play(Protocol):
     def page(self, state: State, config: Mapping[str, Any], viewer: Viewer) -> Page: ...
 
     def promise(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The reward in numbers, for copy, posters and previews: ``inviter_days``, ``friend_days``…"""
+        """The reward in numbers, for copy, posters and previews: ``inviter_days``, ``friend_days``…
+
+        Rates and amounts are mappings that ``content.fill`` puts into words: ``{unit, value, currency}``
+        (``unit``: bp or fixed; ``short``: without what it is taken of) and ``{amount, currency}``.
+        """
+        ...
+
+
+class SellingPlay(Play, Protocol):
+    """What a play that sells says besides."""
+
+    def explain(self, terms: Mapping[str, Any], net: int) -> Sequence[Because]:
+        """Why a share with these (pinned) terms is worth what it is while ``net`` was paid and kept; the
+        last step has the amount."""
         ...

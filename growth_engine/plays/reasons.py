@@ -36,4 +36,42 @@ REASONS: Mapping[str, str] = {
     "by_hand": N_("Blocked by hand."),
     "unblocked": N_("Unblocked."),
     "already_counted": N_("Was counted before."),
+    # -- orders and their money ------------------------------------------------------------------------
+    "unknown_product": N_("This campaign does not sell “%(sku)s”."),
+    "hidden_product": N_("“%(name)s” is not on sale at the moment."),
+    "out_of_stock": N_("Of “%(name)s” only %(left)s are left."),
+    "sold_out_paid": N_(
+        "The order was cancelled, paid all the same, and something of it is sold out by now."
+    ),
+    "order_unknown": N_("This campaign has no such order."),
+    "order_cancelled": N_("The order was cancelled before."),
+    "order_paid": N_("Something was paid for the order already, so it cannot be cancelled. Refund it."),
+    "order_expired": N_("The order was not paid in time."),
+    "cancelled": N_("The order was cancelled."),
+    "overpaid": N_("More than is due: %(due)s are still to be paid."),
+    "refund_too_large": N_("More than can go back: %(left)s are left to refund."),
+    "currency_mismatch": N_("The amount is in %(given)s, but %(wanted)s are asked for."),
+    # -- who earns, and how much -----------------------------------------------------------------------
+    "no_promoter": N_("Nobody brought the buyer, so nobody earns commission."),
+    "not_a_promoter": N_("Does not meet what promoters need yet, so this order earns no commission."),
+    "promoter_applied": N_("The application to promote is not decided yet."),
+    "promoter_rejected": N_("The application to promote was turned down."),
+    "promoter_blocked": N_("May not promote any more, so this order earns no commission."),
+    "promoter_left": N_("Has left the campaign, so this order earns no commission."),
+    "self_purchase": N_("One's own purchases earn no commission here."),
+    "rate_zero": N_("These products earn no commission on this level."),
+    "bound": N_("The buyer belongs to this promoter now."),
+    "binding_protected": N_("The buyer belongs to another promoter until %(until)s."),
+    "binding_expired": N_("The buyer belonged to the promoter until %(until)s; the order came later."),
+    "commission_cap": N_("A limit was reached: %(amount)s instead of %(due)s commission."),
+    "earned": N_("Commission for a paid order."),
+    "taken_back": N_("Money went back to the buyer, and the commission on it with it."),
+    "matured": N_("The time on hold is over; it can be withdrawn."),
+    "held": N_("Put on hold by hand."),
+    "released": N_("On hold by hand no more."),
+    "void": N_("Taken away by hand."),
+    "absorbed": N_("The refund came after the money was withdrawn; the merchant bears it."),
 }
+
+#: Parameters that are amounts in minor units wherever ``currency`` stands beside them.
+AMOUNTS = frozenset({"amount", "due", "left"})

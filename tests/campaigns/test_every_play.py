@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,14 +13,25 @@ from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.ledger.contract import Posted
 from growth_engine.ledger.service import verify_all
+from growth_engine.plays.content import placeholders
 from growth_engine.plays.contract import (
     Given,
     HelpCounted,
     HelpRestored,
     HelpWithdrawn,
     Joined,
+    OrderLine,
+    OrderMoved,
+    OrderPlaced,
+    PinShare,
+    Play,
     PlayEvent,
+    Seller,
+    SellingPlay,
+    SetCommission,
+    Share,
     Viewer,
+    sells,
 )
 from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.registry import play, plays
@@ -34,7 +46,29 @@ EVENTS: list[PlayEvent] = [
     HelpCounted(1, 3, 2),
 ]
 
+_ANN, _BOB, _CID = Seller(1, True), Seller(2, True), Seller(3, True)
+_LINES = [OrderLine(1, "book", 2, 11_800), OrderLine(2, "pen", 3, 1_000)]
+
 every_play = pytest.mark.parametrize("slug", sorted(plays()))
+every_selling_play = pytest.mark.parametrize("slug", [slug for slug, of in plays().items() if sells(of)])
+
+
+def pinned(of: Play, config: dict[str, Any]) -> list[PinShare]:
+    placed = OrderPlaced("ord_1", _CID, _LINES, _BOB, _ANN)
+    effects = of.decide(placed, {}, config, given()).effects
+    return [effect for effect in effects if isinstance(effect, PinShare)]
+
+
+def targets(of: Play, config: dict[str, Any], pins: list[PinShare], net: int) -> dict[int, int]:
+    moved = OrderMoved(
+        "ord_1",
+        net,
+        [Share(pin.level, pin.member, pin.terms) for pin in pins],
+        {pin.member: Seller(pin.member, True) for pin in pins},
+        ["all", "2026-06", "2026-06-01"],
+    )
+    effects = of.decide(moved, {}, config, given()).effects
+    return {effect.level: effect.target for effect in effects if isinstance(effect, SetCommission)}
 
 
 def given(seed: int = 1) -> Given:
@@ -80,10 +114,46 @@ def test_a_participants_page_can_be_drawn_from_the_first_moment(slug: str) -> No
 
 
 @every_play
-def test_the_promise_names_the_days_of_both_sides(slug: str) -> None:
+def test_the_promise_names_what_people_get(slug: str) -> None:
     """Copy, posters and previews are filled from it."""
     of = play(slug)
-    assert {"inviter_days", "friend_days"} <= set(of.promise(of.Config().load({})))
+    promised = of.promise(of.Config().load({}))
+    assert {"level1", "hold_days"} <= set(promised) or {"inviter_days", "friend_days"} <= set(promised)
+    assert placeholders(promised)
+
+
+@every_selling_play
+def test_pinned_terms_are_plain_json_and_nobody_earns_from_an_unpaid_order(slug: str) -> None:
+    of = play(slug)
+    config = of.Config().load({})
+    pins = pinned(of, config)
+    assert [json.loads(json.dumps(pin.terms)) for pin in pins] == [pin.terms for pin in pins]
+    assert not any(targets(of, config, pins, 0).values())
+
+
+@every_selling_play
+def test_every_selling_play_has_at_most_two_levels_and_never_pays_out_more_than_came_in(slug: str) -> None:
+    of = play(slug)
+    config = of.Config().load({})
+    pins = pinned(of, config)
+    assert {pin.level for pin in pins} <= {1, 2}
+    before = 0
+    for net in range(0, 12_801, 100):
+        now = sum(targets(of, config, pins, net).values())
+        assert before <= now <= net
+        before = now
+
+
+@every_selling_play
+def test_every_selling_play_can_say_why_an_amount_is_what_it_is(slug: str) -> None:
+    of = cast(SellingPlay, play(slug))
+    config = of.Config().load({})
+    pins = pinned(of, config)
+    for net in (0, 6_333, 12_800):
+        worths = targets(of, config, pins, net)
+        for pin in pins:
+            steps = of.explain(pin.terms, net)
+            assert steps[-1].amounts["amount"] == worths[pin.level]
 
 
 @every_play

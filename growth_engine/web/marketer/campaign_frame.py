@@ -19,6 +19,7 @@ from growth_engine.plays import figures, lifecycle, queries
 from growth_engine.plays.models import Campaign, CampaignVersion, Participant
 from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.registry import play
+from growth_engine.plays.words import readable
 
 log = structlog.get_logger(__name__)
 
@@ -128,4 +129,4 @@ def people_by_number(ctx: Ctx, campaign_id: str, numbers: Iterable[int]) -> dict
 def said(reasons: Iterable[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
     """Message id and parameters of reasons as the journal keeps them; an unknown code shows itself."""
     known = [Reason.from_json(one) for one in reasons]
-    return [(REASONS.get(one.code, one.code), one.params) for one in known]
+    return [(REASONS.get(one.code, one.code), readable(one.params)) for one in known]
