@@ -84,7 +84,7 @@ class Gear:
     def exchange(
         self,
         method: str,
-        url: str,
+        url: str | httpx.URL,
         *,
         operation: str,
         safe: bool,
@@ -132,7 +132,7 @@ def _require_safe(name: str, address: str) -> None:
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username or not parts.hostname:
         # A signature covers path and query only: under a prefix it could not be right (sheet §0.1).
         raise Misconfigured(N_("%(name)s must be an address without a path."), params={"name": name.upper()})
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
         return
     raise Misconfigured(
         N_("%(name)s must start with https:// (http:// is accepted on this machine only)."),
@@ -140,7 +140,7 @@ def _require_safe(name: str, address: str) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
