@@ -55,7 +55,7 @@ def build_parts(
         settings.database_url,
         clock=clock,
         ids=ids,
-        rules=Rules(ids),
+        rules=Rules(ids, fees={"free": settings.platform_fee_bp, "member": settings.platform_fee_member_bp}),
         mirrored=_mirrored(mirror, bell),
         ring=bell.ring,
     )

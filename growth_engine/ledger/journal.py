@@ -281,14 +281,20 @@ legs_ AS (
   FROM doc, json_to_recordset(doc.d -> 'legs')
     AS l (book text, seq bigint, line int, account text, owner text, currency text, amount bigint, ref text)
 )
-INSERT INTO accounts (workspace_id, book_id, account, owner, currency, balance, credited, debited, last_seq)
-SELECT %(workspace_id)s, a.book, a.account, a.owner, a.currency, a.credited - a.debited, a.credited,
-       a.debited, a.seq
-FROM doc, json_to_recordset(doc.d -> 'accounts')
-  AS a (book text, account text, owner text, currency text, credited bigint, debited bigint, seq bigint)
-ON CONFLICT (book_id, account, owner, currency) DO UPDATE SET
-  balance = accounts.balance + excluded.balance, credited = accounts.credited + excluded.credited,
-  debited = accounts.debited + excluded.debited, last_seq = excluded.last_seq
+MERGE INTO accounts AS kept
+USING (
+  SELECT a.* FROM doc, json_to_recordset(doc.d -> 'accounts')
+    AS a (book text, account text, owner text, currency text, credited bigint, debited bigint, seq bigint)
+) AS moved
+ON kept.book_id = moved.book AND kept.account = moved.account AND kept.owner = moved.owner
+  AND kept.currency = moved.currency
+WHEN MATCHED THEN UPDATE SET
+  balance = kept.balance + moved.credited - moved.debited, credited = kept.credited + moved.credited,
+  debited = kept.debited + moved.debited, last_seq = moved.seq
+WHEN NOT MATCHED THEN
+  INSERT (workspace_id, book_id, account, owner, currency, balance, credited, debited, last_seq)
+  VALUES (%(workspace_id)s, moved.book, moved.account, moved.owner, moved.currency,
+          moved.credited - moved.debited, moved.credited, moved.debited, moved.seq)
 """
 
 

@@ -15,10 +15,12 @@ from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.journal import GENESIS
 from growth_engine.ledger.models import Book
+from growth_engine.ledger.money import wallet_book
 from growth_engine.membership import queries as plans
 from growth_engine.membership import service as membership
 from growth_engine.plays import compliance, lifecycle, queries
 from growth_engine.plays.content import ContentSchema
+from growth_engine.plays.contract import sells
 from growth_engine.plays.models import Campaign, CampaignVersion, StockItem
 from growth_engine.plays.registry import play
 from growth_engine.posters import queries as poster_queries
@@ -176,19 +178,21 @@ def publish(ctx: Ctx, campaign_id: str, *, accept_warnings: bool = False) -> Cam
             created_at=now,
         )
     )
-    _open_book(ctx, campaign)
+    _open_book(ctx, campaign.id, "campaign")
+    if sells(play(campaign.play)):
+        _open_book(ctx, wallet_book(ctx.workspace_id), "wallet")
     _set_stock(ctx, campaign)
     ctx.session.flush()
     return campaign
 
 
-def _open_book(ctx: Ctx, campaign: Campaign) -> None:
+def _open_book(ctx: Ctx, book_id: str, kind: str) -> None:
     ctx.session.execute(
         insert(Book)
         .values(
-            id=campaign.id,
+            id=book_id,
             workspace_id=ctx.workspace_id,
-            kind="campaign",
+            kind=kind,
             last_seq=0,
             head=GENESIS,
             members=0,

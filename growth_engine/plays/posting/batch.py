@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from growth_engine.kit.ids import Ids
 from growth_engine.ledger.contract import BatchRules, Connected, EntryDraft, Event
@@ -17,11 +18,12 @@ from growth_engine.plays.posting.save import Saver
 class CampaignRules:
     """One batch of campaign Events of one workspace; see ``ledger.contract.BatchRules``."""
 
-    def __init__(self, conn: Connected, now: datetime, ids: Ids, balances: Balances) -> None:
-        self._balances = balances
-        self._loader = Loader(conn, now)
+    def __init__(
+        self, conn: Connected, now: datetime, ids: Ids, balances: Balances, fees: Mapping[str, int]
+    ) -> None:
+        self._loader = Loader(conn, now, balances)
         self._saver = Saver(conn, now, ids.new)
-        self._decider = Decider(self._loader.facts, now, ids.new, ids.token)
+        self._decider = Decider(self._loader.facts, now, ids, balances, fees)
 
     def load(self, events: Sequence[Event]) -> None:
         self._loader.load(events)
@@ -66,15 +68,25 @@ _REACH_WALLET = frozenset({"refund", "mature", "commission"})
 
 
 class Rules:
-    """Makes the rules of each batch; see ``ledger.contract.RulesFactory``."""
+    """Makes the rules of each batch; see ``ledger.contract.RulesFactory``.
 
-    def __init__(self, ids: Ids, campaign: type[CampaignRules] | None = None) -> None:
+    ``fees``: the platform's fee by the merchant's tier, in basis points.
+    """
+
+    def __init__(
+        self,
+        ids: Ids,
+        campaign: type[CampaignRules] | None = None,
+        fees: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._ids = ids
+        self._fees = fees
         self._campaign = campaign or CampaignRules
 
     def __call__(self, conn: Connected, now: datetime, balances: Balances) -> BatchRules:
         return WorkspaceRules(
-            self._campaign(conn, now, self._ids, balances), WalletRules(conn, now, self._ids, balances)
+            self._campaign(conn, now, self._ids, balances, self._fees),
+            WalletRules(conn, now, self._ids, balances),
         )
 
     def books(self, event: Event) -> Sequence[str]:

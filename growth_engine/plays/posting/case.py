@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from growth_engine.ledger.contract import EntryDraft, Event, Reason
+from growth_engine.ledger.money import AVAILABLE, Balances, Leg, wallet_book
 from growth_engine.plays.contract import (
     Effect,
     Given,
@@ -20,6 +21,7 @@ from growth_engine.plays.contract import (
     TagContact,
 )
 from growth_engine.plays.posting.facts import Campaign, Edge, Facts, Grant, Member, Message
+from growth_engine.plays.posting.selling.facts import item_of
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Case:
     seq: int
     now: datetime
     draft: EntryDraft
+    balances: Balances
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -46,6 +49,18 @@ class Case:
 
     def member(self, number: int) -> Member:
         return self.facts.members[self.campaign.id, number]
+
+    def participant(self) -> Member | None:
+        """The participation of the contact the Event names; without one the Event is refused."""
+        named = self.event.facts["contact_id"]
+        known = self.facts.contacts.get(named)
+        # A contact merged into another keeps the participation the other had already.
+        member = self.facts.by_contact.get((self.campaign.id, named))
+        if member is None and known is not None:
+            member = self.facts.by_contact.get((self.campaign.id, known.id))
+        if member is None:
+            self.refuse(Reason("not_taking_part"))
+        return member
 
     # -- writing down --------------------------------------------------------------------------------
 
@@ -111,29 +126,38 @@ class Case:
         campaign, facts = self.campaign, self.facts
         scope = campaign.play.scope(event, campaign.config)
         state = facts.states.get((campaign.id, scope), {})
-        # The seed comes from the journal's own order, so that a replay draws the same.
-        given = Given(self.now, random.Random(f"{campaign.id}:{self.seq}"))  # noqa: S311 - must be repeatable
-        decision = campaign.play.decide(event, state, campaign.config, given)
+        decision = campaign.play.decide(event, state, campaign.config, self._given())
         if decision.state != state:
             facts.states[campaign.id, scope] = dict(decision.state)
             facts.changed_states.add((campaign.id, scope))
         self.draft.reasons += decision.reasons
-        self._do(decision.effects)
+        for effect in decision.effects:
+            self.do(effect)
 
-    def _do(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case GrantDays():
-                    self._grant(effect)
-                case SendMessage():
-                    self._send(effect)
-                case ReserveStock():
-                    self._reserve(effect)
-                case TagContact():
-                    contact_id = self.member(effect.member).contact_id
-                    self.facts.contacts[contact_id].tags.append(effect.tag)
-                case _:
-                    raise TypeError(f"no such effect: {type(effect).__name__}")
+    def ask(self, event: PlayEvent) -> Sequence[Effect]:
+        """Let the play decide about an order: all it needs stands in the event, it keeps no state of it."""
+        campaign = self.campaign
+        decision = campaign.play.decide(event, {}, campaign.config, self._given())
+        self.draft.reasons += decision.reasons
+        return decision.effects
+
+    def _given(self) -> Given:
+        # The seed comes from the journal's own order, so that a replay draws the same.
+        return Given(self.now, random.Random(f"{self.campaign.id}:{self.seq}"))  # noqa: S311 - repeatable
+
+    def do(self, effect: Effect) -> None:
+        match effect:
+            case GrantDays():
+                self._grant(effect)
+            case SendMessage():
+                self._send(effect)
+            case ReserveStock():
+                self._reserve(effect)
+            case TagContact():
+                contact_id = self.member(effect.member).contact_id
+                self.facts.contacts[contact_id].tags.append(effect.tag)
+            case _:
+                raise TypeError(f"no such effect: {type(effect).__name__}")
 
     def _grant(self, effect: GrantDays) -> None:
         campaign = self.campaign
@@ -160,7 +184,50 @@ class Case:
         if stock is not None and stock.taken < stock.total:
             stock.taken += 1
             stock.changed = True
-            self._do(effect.won)
-            return
-        self.draft.reasons.append(Reason("sold_out", {"item": effect.item}))
-        self._do(effect.sold_out)
+            effects = effect.won
+        else:
+            self.draft.reasons.append(Reason("sold_out", {"item": effect.item}))
+            effects = effect.sold_out
+        for one in effects:
+            self.do(one)
+
+    # -- stock of products ---------------------------------------------------------------------------
+
+    def left(self, product_id: str) -> int | None:
+        """How many of a product are left; ``None``: without limit."""
+        stock = self.facts.stock.get((self.campaign.id, item_of(product_id)))
+        return None if stock is None else stock.total - stock.taken
+
+    def take(self, product_id: str, quantity: int) -> None:
+        """Take products from stock, or give them back (negative)."""
+        stock = self.facts.stock.get((self.campaign.id, item_of(product_id)))
+        if stock is not None:
+            stock.taken = max(0, stock.taken + quantity)
+            stock.changed = True
+
+    # -- money ---------------------------------------------------------------------------------------
+
+    def legs(self, currency: str, *legs: Leg) -> None:
+        """Move money between accounts of the campaign's book."""
+        self.draft.currency = currency
+        self.draft.legs += legs
+
+    def wallet_legs(self, currency: str, *legs: Leg) -> None:
+        """Move money between accounts of the wallet book, in an Entry of its own."""
+        book = wallet_book(self.event.workspace_id)
+        side = self.draft.elsewhere.get(book)
+        if side is None:
+            side = EntryDraft(True, self.draft.rule_version, reasons=self.draft.reasons, currency=currency)
+            self.draft.elsewhere[book] = side
+        side.legs += legs
+
+    def available(self, contact_id: str, currency: str) -> int:
+        """What a contact has in their wallet, with what this decision moved so far."""
+        book = wallet_book(self.event.workspace_id)
+        side = self.draft.elsewhere.get(book)
+        moved = sum(
+            leg.amount
+            for leg in (side.legs if side else ())
+            if leg.account == AVAILABLE and leg.owner == contact_id
+        )
+        return self.balances.of(book, AVAILABLE, contact_id, currency) + moved

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from growth_engine.ledger.contract import Event
 from growth_engine.plays.contract import Play
+from growth_engine.plays.posting.selling.facts import Sales
 
 
 @dataclass(slots=True)
@@ -25,6 +27,9 @@ class Campaign:
     members: int
     """How many participants there are: the next number is one more."""
     locale: str
+    merchant_tier: str
+    """The merchant's own membership with the platform."""
+    sells: bool
     grew: bool = False
 
 
@@ -139,6 +144,7 @@ class Facts:
     """Recent registrations from an address."""
     states: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     stock: dict[tuple[str, str], Stock] = field(default_factory=dict)
+    sales: Sales = field(default_factory=Sales)
 
     # what decisions add
     new_identities: list[tuple[str, str, str]] = field(default_factory=list)
@@ -146,6 +152,38 @@ class Facts:
     changed_states: set[tuple[str, str]] = field(default_factory=set)
     grants: list[Grant] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+
+    def add_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Participants as the questions answer them; who is known already stays as they are."""
+        for row in rows:
+            if (row[1], row[2]) not in self.members:
+                self.add_member(
+                    Member(
+                        id=row[0],
+                        campaign_id=row[1],
+                        number=row[2],
+                        contact_id=row[3],
+                        inviter_number=row[4],
+                        token=row[5],
+                        state=row[6],
+                        valid_invites=row[7],
+                        helps_window_at=datetime.fromisoformat(row[8]) if row[8] else None,
+                        helps_in_window=row[9],
+                        device=row[10],
+                        cohort=date.fromisoformat(row[11]),
+                        joined_at=datetime.fromisoformat(row[12]),
+                    )
+                )
+
+    def named_contacts(self, event: Event) -> Iterator[str]:
+        """Ids of the contacts an Event may be about: owners of its identities, and whom it names."""
+        for identity in identities_of(event):
+            if identity in self.identities:
+                yield self.identities[identity]
+        if named := event.facts.get("contact_id"):
+            yield named
+            if named in self.contacts:
+                yield self.contacts[named].id
 
     def add_member(self, member: Member) -> None:
         self.members[member.campaign_id, member.number] = member
@@ -170,3 +208,8 @@ class Facts:
         campaign.members += 1
         campaign.grew = True
         return campaign.members
+
+
+def identities_of(event: Event) -> Iterator[tuple[str, str]]:
+    """(kind, value) pairs the Event's person is known by."""
+    return ((kind, value) for kind, value in (event.person or {}).get("identities", ()))

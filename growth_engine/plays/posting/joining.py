@@ -10,6 +10,7 @@ from growth_engine.plays.contract import HelpCounted, Joined
 from growth_engine.plays.posting import returning
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Consent, Contact, Facts, Member
+from growth_engine.plays.posting.selling import promoters
 
 Identities = Sequence[tuple[str, str]]
 
@@ -60,6 +61,8 @@ class Joining:
         case.about(member, enrolled=True)
         case.op("m", member.number, member.inviter_number, member.cohort.isoformat())
         case.op("f", "joined", 1)
+        if case.campaign.sells:
+            promoters.touch(case, member)
         if refusal:
             case.refuse(refusal)
             if inviter is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from growth_engine.ledger.contract import Connected, Event
+from growth_engine.ledger.money import Balances
 from growth_engine.people.rules import Identity, erased_hash
-from growth_engine.plays.contract import HelpCounted, Joined
+from growth_engine.plays.contract import HelpCounted, Joined, sells
 from growth_engine.plays.posting import questions
-from growth_engine.plays.posting.facts import Campaign, Contact, Edge, Facts, Member, Stock
-from growth_engine.plays.posting.questions import Rows, pairs
+from growth_engine.plays.posting.facts import Campaign, Contact, Edge, Facts, Member, Stock, identities_of
+from growth_engine.plays.posting.questions import pairs
+from growth_engine.plays.posting.selling.load import ABOUT_ORDERS, KINDS, SellingLoader
 from growth_engine.plays.registry import play
 from growth_engine.plays.rules import ADDRESS_WINDOW
 
@@ -31,22 +33,28 @@ def _config(slug: str, campaign_id: str, version: int, raw: bytes) -> Mapping[st
 class Loader:
     """Fills ``Facts`` for one batch of one workspace."""
 
-    def __init__(self, conn: Connected, now: datetime) -> None:
+    def __init__(self, conn: Connected, now: datetime, balances: Balances) -> None:
         self._conn = conn
         self._now = now
         self.facts = Facts()
+        self._selling = SellingLoader(conn, self.facts, balances)
         self._salt = ""
 
     def load(self, events: Sequence[Event]) -> Facts:
         self._first(events)
-        self._second(events)
-        concerned = self._concerned(events)
-        if concerned:
-            self._known_people(events, concerned)
+        self._selling.first(events)
+        about_people = [event for event in events if event.kind not in ABOUT_ORDERS]
+        if about_people:
+            self._second(about_people)
+            joining = [event for event in about_people if event.kind not in KINDS]
+            concerned = self._concerned(joining)
+            if concerned:
+                self._known_people(joining, concerned)
+        self._selling.rest(events)
         return self.facts
 
     def _first(self, events: Sequence[Event]) -> None:
-        identities = {pair for event in events for pair in _identities(event)}
+        identities = {pair for event in events for pair in identities_of(event)}
         asked = {
             "books": sorted({event.book_id for event in events}),
             "identities": [{"kind": kind, "value": value} for kind, value in sorted(identities)],
@@ -62,10 +70,11 @@ class Loader:
         for name, contact_id, blocked in found["contacts"]:
             contact = self.facts.contacts.setdefault(contact_id, Contact(contact_id, blocked))
             self.facts.contacts[name] = contact
-        self._add_members(found["tokens"])
+        self.facts.add_rows(found["tokens"])
 
     def _add_campaign(self, row: list[Any]) -> None:
-        id_, slug, version, state, starts_at, ends_at, plan_id, locale, zone, members, config, salt = row
+        id_, slug, version, state, starts_at, ends_at, plan_id, locale, zone, members, *rest = row
+        config, salt, tier = rest
         self._salt = salt
         self.facts.campaigns[id_] = Campaign(
             id=id_,
@@ -79,28 +88,9 @@ class Loader:
             zone=ZoneInfo(zone),
             members=members,
             locale=locale,
+            merchant_tier=tier,
+            sells=sells(play(slug)),
         )
-
-    def _add_members(self, rows: Rows) -> None:
-        for row in rows:
-            if (row[1], row[2]) not in self.facts.members:
-                self.facts.add_member(
-                    Member(
-                        id=row[0],
-                        campaign_id=row[1],
-                        number=row[2],
-                        contact_id=row[3],
-                        inviter_number=row[4],
-                        token=row[5],
-                        state=row[6],
-                        valid_invites=row[7],
-                        helps_window_at=_moment(row[8]),
-                        helps_in_window=row[9],
-                        device=row[10],
-                        cohort=date.fromisoformat(row[11]),
-                        joined_at=datetime.fromisoformat(row[12]),
-                    ),
-                )
 
     def _second(self, events: Sequence[Event]) -> None:
         facts = self.facts
@@ -108,14 +98,14 @@ class Loader:
         asked = {
             "participations": pairs({pair for event in events for pair in self._contact_pairs(event)}),
             "scopes": pairs({scope for event in events for scope in self._scopes(event)}),
-            "stocked": [c.id for c in facts.campaigns.values() if c.play.stock(c.config)],
+            "stocked": pairs((c.id, i) for c in facts.campaigns.values() for i in c.play.stock(c.config)),
             "devices": pairs({(e.book_id, e.facts["device"]) for e in events if e.facts.get("device")}),
             "addresses": pairs({(e.book_id, e.facts["address"]) for e in events if e.facts.get("address")}),
             "since": self._now - ADDRESS_WINDOW,
             "erased": list(erased),
         }
         found = questions.ask(self._conn, questions.SECOND, asked)
-        self._add_members(found["participations"])
+        self.facts.add_rows(found["participations"])
         for campaign_id, scope, state in found["scopes"]:
             facts.states[campaign_id, scope] = state
         for campaign_id, item, total, taken in found["stocked"]:
@@ -129,13 +119,7 @@ class Loader:
             facts.erased[erased[hash_]] = blocked
 
     def _contact_pairs(self, event: Event) -> Iterable[tuple[str, str]]:
-        for identity in _identities(event):
-            if identity in self.facts.identities:
-                yield event.book_id, self.facts.identities[identity]
-        if named := event.facts.get("contact_id"):
-            yield event.book_id, named
-            if named in self.facts.contacts:
-                yield event.book_id, self.facts.contacts[named].id
+        return ((event.book_id, contact_id) for contact_id in self.facts.named_contacts(event))
 
     def _scopes(self, event: Event) -> Iterable[tuple[str, str]]:
         """The play states a first registration may touch."""
@@ -149,7 +133,7 @@ class Loader:
 
     def _erased_hashes(self, events: Sequence[Event]) -> dict[str, tuple[str, str]]:
         unknown = {
-            pair for event in events for pair in _identities(event) if pair not in self.facts.identities
+            pair for event in events for pair in identities_of(event) if pair not in self.facts.identities
         }
         return {erased_hash(self._salt, Identity(*pair)): pair for pair in unknown}
 
@@ -179,7 +163,7 @@ class Loader:
             "descendants": pairs({(member.campaign_id, member.number) for member in named}),
         }
         found = questions.ask(self._conn, questions.FOURTH, asked)
-        self._add_members(found["numbers"])
+        self.facts.add_rows(found["numbers"])
         for campaign_id, scope, state in found["scopes"]:
             facts.states.setdefault((campaign_id, scope), state)
         for campaign_id, start, number in found["descendants"]:
@@ -197,10 +181,6 @@ class Loader:
     def _named_inviter(self, event: Event) -> Member | None:
         member = self.facts.by_token.get(event.facts.get("invite_token") or "")
         return member if member and member.campaign_id == event.book_id else None
-
-
-def _identities(event: Event) -> Iterable[tuple[str, str]]:
-    return ((kind, value) for kind, value in (event.person or {}).get("identities", ()))
 
 
 def _moment(text: str | None) -> datetime | None:

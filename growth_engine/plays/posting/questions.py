@@ -24,7 +24,7 @@ Rows = list[list[Any]]
 
 _CAMPAIGNS = """
 SELECT json_build_array(c.id, c.play, c.rule_version, c.state, v.starts_at, v.ends_at, c.plan_id, c.locale,
-                        w.timezone, b.members, v.config, w.salt) AS row
+                        w.timezone, b.members, v.config, w.salt, w.merchant_tier) AS row
 FROM asked, json_array_elements_text(asked.d -> 'books') AS book
 CROSS JOIN LATERAL (SELECT * FROM campaigns WHERE id = book.value OFFSET 0) AS c
 CROSS JOIN LATERAL (SELECT * FROM books WHERE id = c.id OFFSET 0) AS b
@@ -72,7 +72,7 @@ CROSS JOIN LATERAL (
   SELECT * FROM participants WHERE contact_id = one.name AND campaign_id = one.campaign OFFSET 0) AS p
 """
 
-_BY_NUMBER = f"""
+BY_NUMBER = f"""
 SELECT {_MEMBER} FROM asked, json_to_recordset(asked.d -> 'numbers') AS one (campaign text, name bigint)
 CROSS JOIN LATERAL (
   SELECT * FROM participants WHERE campaign_id = one.campaign AND number = one.name OFFSET 0) AS p
@@ -120,10 +120,10 @@ CROSS JOIN LATERAL (
   SELECT state FROM play_states WHERE campaign_id = one.campaign AND scope = one.name OFFSET 0) AS s
 """
 
-_STOCK = """
+STOCK = """
 SELECT json_build_array(s.campaign_id, s.item, s.total, s.taken) AS row
-FROM asked, json_array_elements_text(asked.d -> 'stocked') AS one
-CROSS JOIN LATERAL (SELECT * FROM stock WHERE campaign_id = one.value OFFSET 0) AS s
+FROM asked, json_to_recordset(asked.d -> 'stocked') AS one (campaign text, name text)
+CROSS JOIN LATERAL (SELECT * FROM stock WHERE campaign_id = one.campaign AND item = one.name OFFSET 0) AS s
 """
 
 _ERASED = """
@@ -135,27 +135,28 @@ CROSS JOIN LATERAL (
 """
 
 
-def _round(**questions: str) -> tuple[str, list[str]]:
+def as_round(**questions: str) -> tuple[str, list[str]]:
+    """One statement that answers several questions, and their names in its order."""
     answers = ", ".join(f"(SELECT json_agg(row) FROM ({text}) AS q)" for text in questions.values())
     asked = "WITH asked AS MATERIALIZED (SELECT %s::json AS d, current_setting('ge.workspace_id') AS ws)"
     return f"{asked} SELECT {answers}", list(questions)
 
 
 #: Campaigns, contacts named by identity or id, inviters named by token.
-FIRST = _round(books=_CAMPAIGNS, identities=_IDENTITIES, contacts=_CONTACTS, tokens=_BY_TOKEN)
+FIRST = as_round(books=_CAMPAIGNS, identities=_IDENTITIES, contacts=_CONTACTS, tokens=_BY_TOKEN)
 #: Participations of the contacts found, play states, stock, what is known of devices and addresses.
-SECOND = _round(
+SECOND = as_round(
     participations=_BY_CONTACT,
     scopes=_STATES,
-    stocked=_STOCK,
+    stocked=STOCK,
     devices=_DEVICES,
     addresses=_ADDRESSES,
     erased=_ERASED,
 )
 #: Of people who take part already: the edges they hang on.
-THIRD = _round(invitees=_EDGES)
+THIRD = as_round(invitees=_EDGES)
 #: The inviters at the other ends, their states, and lines of descent (to see loops).
-FOURTH = _round(numbers=_BY_NUMBER, scopes=_STATES, descendants=_ANCESTORS)
+FOURTH = as_round(numbers=BY_NUMBER, scopes=_STATES, descendants=_ANCESTORS)
 
 
 def ask(conn: Connected, questions: tuple[str, list[str]], asked: Mapping[str, Any]) -> dict[str, Rows]:

@@ -9,6 +9,7 @@ from growth_engine.plays import rules
 from growth_engine.plays.contract import HelpRestored
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Edge, Member
+from growth_engine.plays.posting.selling import promoters
 
 
 def join_again(case: Case, member: Member) -> None:
@@ -21,6 +22,8 @@ def join_again(case: Case, member: Member) -> None:
     elif member.state == "left":
         _come_back(case, member)
     elif case.event.facts.get("invite_token"):
+        if case.campaign.sells:
+            promoters.touch(case, member)
         refusal = _second_help(case, member)
         if refusal:
             more = [refusal] if refusal.code != "already_joined" else []

@@ -13,6 +13,7 @@ import orjson
 
 from growth_engine.ledger.contract import Connected
 from growth_engine.plays.posting.facts import Contact, Facts, Member
+from growth_engine.plays.posting.selling import save as selling
 
 NewId = Callable[[str], str]
 
@@ -112,6 +113,7 @@ class Saver:
         for (campaign_id, item), stock in facts.stock.items():
             if stock.changed:
                 self._conn.execute(_STOCK, (stock.taken, campaign_id, item))
+        selling.save(self._conn, self._now, self._new_id, facts.sales)
 
     def _document(self, facts: Facts) -> dict[str, list[dict[str, Any]]]:
         new_id = self._new_id

@@ -64,14 +64,7 @@ def mark(case: Case) -> None:
 
 def _member(case: Case) -> Member | None:
     """The participation of the contact the Event names."""
-    named = case.event.facts["contact_id"]
-    known = case.facts.contacts.get(named)
-    # A contact merged into another keeps the participation the other had already.
-    member = case.facts.by_contact.get((case.campaign.id, named))
-    if member is None and known is not None:
-        member = case.facts.by_contact.get((case.campaign.id, known.id))
-    if member is None:
-        case.refuse(Reason("not_taking_part"))
-        return None
-    case.about(member)
+    member = case.participant()
+    if member is not None:
+        case.about(member)
     return member

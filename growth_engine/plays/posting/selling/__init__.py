@@ -1,0 +1,1 @@
+"""Orders, payments, refunds, commissions and promoters on their way through the poster."""
