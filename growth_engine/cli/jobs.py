@@ -62,6 +62,7 @@ def stuck(data_dir: Path) -> None:
 
 def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
     """What each slice has put aside: what it is, tries, the last error."""
+    from growth_engine.inbox import queries as inbox
     from growth_engine.kit import outbox
     from growth_engine.ledger import queries as ledger
     from growth_engine.membership import queries as membership
@@ -73,6 +74,8 @@ def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
         yield f"{stored.kind} {pending.event_id}", pending.attempts, pending.error
     for grant in membership.stuck_grants(ctx):
         yield f"grant {grant.id}", grant.attempts, grant.error
+    for message in inbox.failed(ctx):
+        yield f"inbox {message.kind} {message.id}", message.attempts, message.error
     for poster in posters.failed(ctx):
         yield f"poster {poster.id}", poster.attempts, poster.error
 
@@ -82,6 +85,7 @@ def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
 @_product.workspace_option
 def retry(data_dir: Path, workspace: str) -> None:
     """Let everything that is stuck in a workspace try again now."""
+    from growth_engine.inbox import service as inbox
     from growth_engine.kit import outbox
     from growth_engine.ledger import service as ledger
     from growth_engine.membership import service as membership
@@ -91,5 +95,5 @@ def retry(data_dir: Path, workspace: str) -> None:
         workspace_id = _product.workspace_id(parts, workspace)
         count = outbox.retry(parts, workspace_id) + ledger.retry_parked(parts, workspace_id)
         with parts.open(workspace_id) as ctx:
-            count += membership.retry_stuck(ctx) + posters.retry_failed(ctx)
+            count += membership.retry_stuck(ctx) + posters.retry_failed(ctx) + inbox.retry_failed(ctx)
     click.echo(f"{count} try again.")

@@ -255,3 +255,13 @@ Payload = (
     | TransferFailed | GroupChanged | TagChanged | AcquisitionChanged | PaymentNotice | RefundNotice
     | TransferNotice | Unknown | Unreadable
 )  # fmt: skip
+
+KINDS = frozenset(
+    {
+        "text", "message", "follow", "scan", "unfollow", "menu_click", "menu_view", "template_result",
+        "subscription_answered", "subscription_changed", "subscription_sent",
+        "contact_added", "contact_half_added", "contact_edited", "contact_deleted", "contact_left",
+        "contact_transfer_failed", "group_created", "group_updated", "group_dismissed", "tag_changed",
+        "acquisition", "payment", "refund", "transfer", "unknown", "unreadable",
+    }
+)  # fmt: skip

@@ -13,7 +13,7 @@ from growth_engine.kit.errors import Misconfigured
 T = TypeVar("T")
 
 #: Packages that are no slices: a file in them may have the name of a slice's file and mean something else.
-_NO_SLICES = frozenset({"kit", "cli", "embedded"})
+_NO_SLICES = frozenset({"kit", "cli", "embedded", "sandbox"})
 
 
 def find(file_name: str, package: str = "growth_engine") -> list[ModuleType]:

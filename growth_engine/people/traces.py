@@ -69,6 +69,18 @@ _MERGE_PARTICIPANTS = text(
     " UPDATE posters SET contact_id = :kept WHERE participant_id IN (SELECT id FROM moved)"
 )
 
+#: What the platforms sent about the person. Refused callbacks and unreadable ones say about nobody whom
+#: they are; they are few, and searched through.
+_PLATFORM_IDS = (
+    "SELECT who->'person'->'identities'->0->>1 AS id FROM unnest(CAST(:persons AS jsonb[])) who"
+    " WHERE who->'person'->'identities'->0->>0 IN ('openid', 'external_userid')"
+)
+_INBOX = (
+    f"(m.sender IN ({_PLATFORM_IDS}) OR (m.sender = '' AND m.state IN ('refused', 'unknown')"
+    f" AND EXISTS (SELECT FROM ({_PLATFORM_IDS}) AS p"
+    "  WHERE position(convert_to(p.id, 'UTF8') IN m.raw || coalesce(m.content, '')) > 0)))"
+)
+
 TRACES: Final = (
     # The first three are this slice's own: merged and erased in words (merging.py, erasure.py).
     Trace("contacts", export=_of_family("contacts", "t.id", "id")),
@@ -120,6 +132,20 @@ TRACES: Final = (
     ),
     # Moved with their participation; pictures and rows are forgotten by the posters slice (ContactErased).
     Trace("posters", export=_of_family("posters", "t.created_at, t.id")),
+    Trace(
+        "inbox_messages",
+        export=text(
+            "SELECT to_jsonb(m) - 'workspace_id' - 'raw' - 'content' - 'content_hash' - 'request'"  # noqa: S608
+            "  || jsonb_build_object('content', CASE WHEN m.sender <> '' THEN convert_from(m.content, 'UTF8')"
+            "       ELSE encode(coalesce(m.content, m.raw), 'escape') END) AS row"
+            f" FROM inbox_messages m WHERE {_INBOX} ORDER BY m.id"
+        ),
+        erase=text(
+            "UPDATE inbox_messages m SET sender = '', raw = '', content = NULL, content_hash = '',"  # noqa: S608
+            " request = '{}', reply = NULL, error = CASE state WHEN 'done' THEN error END,"
+            f" state = CASE state WHEN 'refused' THEN 'refused' ELSE 'done' END WHERE {_INBOX}"
+        ),
+    ),
     # Stored answers of the API may quote a nickname or a phone number beside the ``:ids`` they are about.
     Trace(
         "idempotency_keys",

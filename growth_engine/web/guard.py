@@ -49,8 +49,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
-#: Endpoints that need neither session nor language: files and the health check.
-_PLAIN_ENDPOINTS = frozenset({"assets.file", "ops.healthz", "ops.metrics"})
+#: Endpoints that need neither session nor language: files, the health check, and the platforms' callbacks,
+#: which are signed and kept even when their text is broken.
+_PLAIN_ENDPOINTS = frozenset({"assets.file", "ops.healthz", "ops.metrics", "webhooks.receive"})
 
 
 class BrokenText(web.BadRequest):

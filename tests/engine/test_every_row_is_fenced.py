@@ -15,6 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 from growth_engine.access import service as access
 from growth_engine.context import Parts
 from growth_engine.people import service as people
+from tests.factories.callbacks import Caller, connect_oa
 from tests.factories.staff import make_staff
 from tests.factories.workspaces import make_workspace
 
@@ -132,6 +133,7 @@ def test_functions_that_look_past_the_fence_are_few_and_closed(owner: psycopg.Co
     ).fetchall()
     assert [name for name, _, _ in found] == [
         "ge_campaign",
+        "ge_channel_account",
         "ge_due_work",
         "ge_invite",
         "ge_staff_by_email",
@@ -169,6 +171,7 @@ def lively(parts: Parts, client: FlaskClient, workspace: str, run_jobs: Callable
     post("/contacts/external_id:bob/block")
     with parts.open(workspace) as ctx:
         people.erase(ctx, people.create_or_update(ctx, {"external_id": "gone"}).contact_id)
+    Caller(client, "wechat_oa", connect_oa(parts, workspace)).say(Event="subscribe")
     run_jobs(workspace, "grants.drain", "outbox.drain")
     with parts.open(workspace) as ctx:  # as if the server had died before posting
         ctx.session.execute(

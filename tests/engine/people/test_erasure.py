@@ -125,6 +125,7 @@ def test_export_holds_everything_that_is_known(parts: Parts, workspace: str, clo
         "memberships": 2,
         "messages": 2,
         "posters": 0,
+        "inbox_messages": 0,
     }
     assert held["entries"][0]["body"]["reasons"][0]["code"] == "not_new"
     assert held["entries"][0]["facts"] == {"contact_id": contact}

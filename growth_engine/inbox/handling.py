@@ -1,0 +1,95 @@
+"""One attempt at understanding a stored message: what it causes and the mark that it is done, together."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from growth_engine.context import Ctx, Parts
+from growth_engine.inbox import queries, service
+from growth_engine.inbox.contract import Inbound, PassiveReply
+from growth_engine.inbox.interpreting import interpreters_of, late_registry, understand
+from growth_engine.kit.errors import GrowthError
+
+log = structlog.get_logger(__name__)
+
+
+class TakenOver(GrowthError):
+    """This attempt took longer than its lease and another one began: what this one did is rolled back."""
+
+    code = "taken_over"
+    message = "Another attempt took this message over."
+
+
+class Asker:
+    """The request that waits for a message's reply, and may stop waiting."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gone = False
+        self._promised = False
+
+    def promise(self) -> bool:
+        """Whether the asker is still there; if so it waits for the commit that follows."""
+        with self._lock:
+            self._promised = not self._gone
+            return self._promised
+
+    def leave(self) -> bool:
+        """Stop waiting; False when a reply has just been promised."""
+        with self._lock:
+            self._gone = not self._promised
+            return self._gone
+
+
+def interpret(
+    parts: Parts,
+    workspace_id: str,
+    message_id: str,
+    attempt: int,
+    *,
+    inbound: Inbound | None = None,
+    asker: Asker | None = None,
+) -> PassiveReply | None:
+    """Understand one message; the reply when ``asker`` is there to take it.
+
+    Never raises for what an interpreter does: the failure is written down and tried again by the job.
+    """
+    with structlog.contextvars.bound_contextvars(inbox_message=message_id, attempt=attempt):
+        try:
+            with parts.open(workspace_id) as ctx:
+                return _attempt(ctx, message_id, attempt, inbound, asker)
+        except TakenOver:
+            log.warning("inbox.taken_over")
+        except Exception as error:
+            # Whatever it is: the message stays, shows the error, and does not hold up the others.
+            log.exception("inbox.failed")
+            with parts.open(workspace_id) as ctx:
+                service.note_failure(ctx, message_id, attempt, f"{type(error).__name__}: {error}")
+        return None
+
+
+def _attempt(
+    ctx: Ctx, message_id: str, attempt: int, inbound: Inbound | None, asker: Asker | None
+) -> PassiveReply | None:
+    inbound = inbound or next(iter(queries.inbounds(queries.message(ctx, message_id))), None)
+    if inbound is None or not interpreters_of(inbound.provider, inbound.kind):
+        service.nobody_understands(ctx, message_id, attempt)
+        return None
+    reply = understand(ctx, inbound)
+    in_time = reply is not None and asker is not None and asker.promise()
+    error = None if reply is None or in_time else _deliver_late(ctx, inbound, reply)
+    if not service.settle(ctx, message_id, attempt, reply if in_time else None, error):
+        raise TakenOver
+    return reply if in_time else None
+
+
+def _deliver_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> str | None:
+    """Send the reply in another way; what to write down when there is none."""
+    deliver = late_registry.get(inbound.provider)
+    if deliver is None:
+        log.warning("inbox.reply_too_late", provider=inbound.provider, kind=inbound.kind)
+        return service.UNANSWERED
+    deliver(ctx, inbound, reply)
+    return None

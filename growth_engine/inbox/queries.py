@@ -1,0 +1,102 @@
+"""Selects of the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, text
+
+from growth_engine.context import Ctx
+from growth_engine.inbox.contract import Inbound
+from growth_engine.inbox.models import InboxMessage
+from growth_engine.inbox.providers import provider
+from growth_engine.kit.errors import NotFound
+from growth_engine.kit.i18n import N_
+
+STATES = ("received", "done", "unknown", "failed", "refused")
+
+
+class UnknownMessage(NotFound):
+    code = "unknown_inbox_message"
+    message = N_("There is no such message in the inbox.")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the callbacks of an account are doing."""
+
+    last_at: datetime | None
+    """When the last genuine one came."""
+    last_error: str
+    last_error_at: datetime | None
+    """The last one that was refused or could not be interpreted."""
+
+
+def message(ctx: Ctx, message_id: str, *, lock: bool = False) -> InboxMessage:
+    wanted = select(InboxMessage).where(
+        InboxMessage.workspace_id == ctx.workspace_id, InboxMessage.id == message_id
+    )
+    found = ctx.session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+    if found is None:
+        raise UnknownMessage
+    return found
+
+
+def page(
+    ctx: Ctx, *, state: str = "", account_id: str = "", after: str = "", limit: int = 20
+) -> Sequence[InboxMessage]:
+    """One row more than ``limit``, the newest first."""
+    wanted = select(InboxMessage).where(InboxMessage.workspace_id == ctx.workspace_id)
+    if state:
+        wanted = wanted.where(InboxMessage.state == state)
+    if account_id:
+        wanted = wanted.where(InboxMessage.account_id == account_id)
+    if after:
+        wanted = wanted.where(InboxMessage.id < after)
+    return ctx.session.scalars(wanted.order_by(InboxMessage.id.desc()).limit(limit + 1)).all()
+
+
+def trouble(ctx: Ctx) -> Mapping[str, int]:
+    """How many messages are in each state somebody should look at."""
+    rows = ctx.session.execute(
+        select(InboxMessage.state, func.count().label("found"))
+        .where(
+            InboxMessage.workspace_id == ctx.workspace_id,
+            InboxMessage.state.in_(["refused", "failed", "unknown"]),
+        )
+        .group_by(InboxMessage.state)
+    )
+    return {row.state: row.found for row in rows}
+
+
+def failed(ctx: Ctx) -> Sequence[InboxMessage]:
+    """What was given up, for ``growth-engine jobs stuck``."""
+    return page(ctx, state="failed", limit=499)
+
+
+def inbounds(of: InboxMessage) -> list[Inbound]:
+    """What a stored message says, read again from its content; none when that is gone."""
+    if not of.content:
+        return []
+    return [
+        one for one in provider(of.provider).parse(of.content, of.account_id) if one.identity == of.identity
+    ]
+
+
+def standing(ctx: Ctx, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+    """How each account's callbacks are doing."""
+    rows = ctx.session.execute(_STANDING, {"ids": list(account_ids)})
+    return {row.account: Standing(row.last_at, row.error or "", row.error_at) for row in rows}
+
+
+_STANDING = text(
+    "SELECT a.account, good.received_at AS last_at, bad.error, bad.last_delivery_at AS error_at"
+    " FROM unnest(CAST(:ids AS text[])) AS a (account)"
+    " LEFT JOIN LATERAL (SELECT received_at FROM inbox_messages m"
+    "   WHERE m.account_id = a.account AND m.state <> 'refused' ORDER BY m.id DESC LIMIT 1) AS good ON true"
+    " LEFT JOIN LATERAL (SELECT error, last_delivery_at FROM inbox_messages m"
+    "   WHERE m.account_id = a.account AND m.state IN ('refused', 'failed')"
+    "   ORDER BY m.id DESC LIMIT 1) AS bad ON true"
+)

@@ -1,0 +1,271 @@
+"""Write down what came, what became of it, and try it again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+from sqlalchemy import text
+
+from growth_engine.channels.protocol.documents import Unreadable
+from growth_engine.connections import queries as connections
+from growth_engine.context import Ctx
+from growth_engine.inbox import accounts, payloads, queries
+from growth_engine.inbox.contract import (
+    Account,
+    Inbound,
+    PassiveReply,
+    Provider,
+    Refused,
+    Request,
+    Verified,
+    reply_from_json,
+    reply_to_json,
+)
+from growth_engine.inbox.interpreting import interpreters_of
+from growth_engine.inbox.models import InboxMessage
+from growth_engine.inbox.providers import provider
+from growth_engine.kit.errors import Conflict
+from growth_engine.kit.i18n import N_
+
+#: A process that has not finished interpreting by then is thought dead, and the message tried again.
+LEASE = timedelta(seconds=30)
+#: Tries before a message counts as failed; the waits double from 5 s to about twenty minutes in all.
+ATTEMPTS = 8
+FIRST_WAIT = timedelta(seconds=5)
+
+#: Of what is refused, little is kept, and not for long: anybody may send us anything.
+REFUSED_BYTES = 16 * 1024
+REFUSED_PER_DAY = 500
+_REFUSED_WINDOW = timedelta(days=1)
+_QUERY = ("signature", "msg_signature", "timestamp", "nonce", "encrypt_type", "echostr")
+_LONGEST_VALUE = 2048
+
+UNANSWERED = N_("The answer came too late to be given, and there is no other way to send it.")
+
+
+class NothingToReplay(Conflict):
+    code = "nothing_to_replay"
+    message = N_("There is nothing left of this message to try again.")
+
+
+class StillRefused(Conflict):
+    code = "still_refused"
+    message = N_("It is refused again: %(why)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as it lies in the inbox now."""
+
+    id: str
+    inbound: Inbound
+    state: str
+    fresh: bool
+    """It was not there before."""
+    reply: PassiveReply | None
+    """The reply it was given before."""
+
+
+def read(of: Provider, content: bytes, account_id: str, now: datetime) -> list[Inbound]:
+    """Everything a genuine document says. One that cannot be read is kept as ``unreadable``."""
+    try:
+        return of.parse(content, account_id)
+    except Unreadable:
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        nothing = payloads.Unreadable()
+        return [Inbound(of.slug, account_id, f"raw:{digest}", "unreadable", now, "", "", nothing)]
+
+
+def store(
+    ctx: Ctx, account: Account, request: Request, verified: Verified, inbounds: Sequence[Inbound]
+) -> list[Stored]:
+    """Write genuine messages down, each once; a repetition is counted.
+
+    A message somebody understands is ``received``, leased to the caller as its first attempt; others are
+    ``unknown`` and wait to be looked at.
+    """
+    return [_store_one(ctx, account, request, verified, inbound) for inbound in inbounds]
+
+
+def _store_one(ctx: Ctx, account: Account, request: Request, verified: Verified, inbound: Inbound) -> Stored:
+    now = ctx.now()
+    understood = bool(interpreters_of(inbound.provider, inbound.kind))
+    row = ctx.session.execute(
+        _STORE,
+        {
+            "id": ctx.new_id("inb"),
+            "workspace_id": ctx.workspace_id,
+            "account_id": account.id,
+            "provider": inbound.provider,
+            "identity": inbound.identity,
+            "kind": inbound.kind,
+            "sender": inbound.sender,
+            "state": "received" if understood else "unknown",
+            "attempts": 1 if understood else 0,
+            "request": _needed(request, provider(account.provider)),
+            "raw": request.body,
+            "content": verified.content,
+            "content_hash": hashlib.sha256(verified.content).digest(),
+            "occurred_at": inbound.occurred_at,
+            "now": now,
+            "next_at": now + LEASE,
+        },
+    ).one()
+    given = reply_from_json(row.reply) if row.reply else None
+    return Stored(row.id, inbound, row.state, row.deliveries == 1, given)
+
+
+def keep_refused(ctx: Ctx, account: Account, request: Request, error: Refused) -> None:
+    """Write down what was refused and why; the same again is counted, and a flood is cut off."""
+    now = ctx.now()
+    needed = _needed(request, provider(account.provider))
+    digest = hashlib.sha256(needed.encode() + request.body).digest()
+    ctx.session.execute(
+        _REFUSE,
+        {
+            "id": ctx.new_id("inb"),
+            "workspace_id": ctx.workspace_id,
+            "account_id": account.id,
+            "provider": account.provider,
+            "identity": f"ref:{digest.hex()[:32]}",
+            "request": needed,
+            "raw": request.body[:REFUSED_BYTES],
+            "content_hash": digest,
+            "error": f"{error.code}: {error}",
+            "now": now,
+            "since": now - _REFUSED_WINDOW,
+            "most": REFUSED_PER_DAY,
+        },
+    )
+
+
+def _needed(request: Request, of: Provider) -> str:
+    """What verifying it again takes. Not ``openid``: the signatures do without it."""
+    query = {name: request.query[name][:_LONGEST_VALUE] for name in _QUERY if name in request.query}
+    kept = {name: request.headers[name][:_LONGEST_VALUE] for name in of.headers if name in request.headers}
+    return orjson.dumps({"method": request.method, "query": query, "headers": kept}).decode()
+
+
+def settle(ctx: Ctx, message_id: str, attempt: int, reply: PassiveReply | None, error: str | None) -> bool:
+    """Mark an attempt as done, in the transaction of what it did; False when another took it over."""
+    values = {
+        "id": message_id,
+        "attempt": attempt,
+        "now": ctx.now(),
+        "reply": orjson.dumps(reply_to_json(reply)).decode() if reply else None,
+        "error": error,
+    }
+    return ctx.session.execute(_DONE, values).first() is not None
+
+
+def nobody_understands(ctx: Ctx, message_id: str, attempt: int) -> None:
+    ctx.session.execute(_UNKNOWN, {"id": message_id, "attempt": attempt})
+
+
+def note_failure(ctx: Ctx, message_id: str, attempt: int, error: str) -> None:
+    """An attempt failed: try again later, or give up."""
+    values = {
+        "id": message_id,
+        "attempt": attempt,
+        "state": "failed" if attempt >= ATTEMPTS else "received",
+        "next_at": ctx.now() + FIRST_WAIT * 2 ** (attempt - 1),
+        "error": error[:2000],
+    }
+    ctx.session.execute(_FAILED, values)
+
+
+def hand_over(ctx: Ctx, message_id: str) -> None:
+    """Give up the lease of the first attempt before it began: the job may take the message at once."""
+    ctx.session.execute(_HAND_OVER, {"id": message_id, "now": ctx.now()})
+    ctx.ring("inbox.interpret")
+
+
+def replay(ctx: Ctx, message_id: str) -> None:
+    """Try a message again, from the start. One that was refused is verified again, with the keys of
+    today and the time of then: a key entered wrongly costs no message.
+
+    Raises UnknownMessage, NothingToReplay or StillRefused.
+    """
+    message = queries.message(ctx, message_id, lock=True)
+    if message.state == "refused":
+        _replay_refused(ctx, message)
+    elif not message.content:
+        raise NothingToReplay
+    else:
+        message.state, message.error, message.attempts = "received", None, 0
+        message.next_at, message.handled_at = ctx.now(), None
+    ctx.ring("inbox.interpret")
+
+
+def _replay_refused(ctx: Ctx, message: InboxMessage) -> None:
+    stored = message.request
+    whole = 0 < len(message.raw) < REFUSED_BYTES
+    if stored["method"] != "POST" or not whole:
+        raise NothingToReplay
+    account = accounts.account_of(connections.connection(ctx, message.account_id), ctx.now())
+    of = provider(message.provider)
+    request = Request(
+        "POST", stored["query"], stored["headers"], message.raw, received_at=message.received_at
+    )
+    try:
+        verified = of.verify(request, account)
+    except Refused as error:
+        raise StillRefused(params={"why": str(error)}) from None
+    for one in store(ctx, account, request, verified, read(of, verified.content, account.id, ctx.now())):
+        if one.fresh and one.state == "received":
+            hand_over(ctx, one.id)
+    ctx.session.delete(message)
+
+
+def retry_failed(ctx: Ctx) -> int:
+    """Try everything again that was given up; how many."""
+    count = len(ctx.session.execute(_RETRY, {"now": ctx.now()}).all())
+    ctx.ring("inbox.interpret")
+    return count
+
+
+_COLUMNS = (
+    "id, workspace_id, account_id, provider, identity, kind, sender, state, request, raw, content,"
+    " content_hash, attempts, next_at, error, occurred_at, received_at, last_delivery_at"
+)
+_STORE = text(
+    f"INSERT INTO inbox_messages AS m ({_COLUMNS})"  # noqa: S608 - names of this file
+    " VALUES (:id, :workspace_id, :account_id, :provider, :identity, :kind, :sender, :state,"
+    "  CAST(:request AS jsonb), :raw, :content, :content_hash, :attempts, :next_at, NULL, :occurred_at,"
+    "  :now, :now)"
+    " ON CONFLICT (account_id, identity) DO UPDATE SET deliveries = m.deliveries + 1,"
+    "  last_delivery_at = excluded.last_delivery_at,"
+    "  altered = m.altered + (m.content_hash <> excluded.content_hash)::int"
+    " RETURNING m.id, m.state, m.deliveries, m.reply"
+)
+_REFUSE = text(
+    f"INSERT INTO inbox_messages AS m ({_COLUMNS})"  # noqa: S608 - names of this file
+    " SELECT :id, :workspace_id, :account_id, :provider, :identity, '', '', 'refused',"
+    "  CAST(:request AS jsonb), :raw, NULL, :content_hash, 0, :now, :error, :now, :now, :now"
+    " WHERE (SELECT count(*) FROM (SELECT FROM inbox_messages o WHERE o.workspace_id = :workspace_id"
+    "   AND o.state = 'refused' AND o.account_id = :account_id AND o.received_at > :since"
+    "   LIMIT :most) AS kept) < :most"
+    " ON CONFLICT (account_id, identity) DO UPDATE SET deliveries = m.deliveries + 1,"
+    "  last_delivery_at = excluded.last_delivery_at"
+)
+_MINE = " WHERE id = :id AND state = 'received' AND attempts = :attempt"
+_DONE = text(
+    "UPDATE inbox_messages SET state = 'done', handled_at = :now, error = :error,"  # noqa: S608 - as above
+    f" reply = CAST(:reply AS jsonb){_MINE} RETURNING id"
+)
+_UNKNOWN = text(f"UPDATE inbox_messages SET state = 'unknown', error = NULL{_MINE}")  # noqa: S608
+_FAILED = text(
+    f"UPDATE inbox_messages SET state = :state, next_at = :next_at, error = :error{_MINE}"  # noqa: S608
+)
+_HAND_OVER = text(
+    "UPDATE inbox_messages SET attempts = 0, next_at = :now"
+    " WHERE id = :id AND state = 'received' AND attempts = 1"
+)
+_RETRY = text(
+    "UPDATE inbox_messages SET state = 'received', attempts = 0, next_at = :now, error = NULL"
+    " WHERE state = 'failed' AND content IS NOT NULL RETURNING id"
+)
