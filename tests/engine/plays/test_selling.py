@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from growth_engine.context import Parts
 from growth_engine.ledger.money import CAMPAIGN, EXPENSE, PLATFORM, WALLET
+from growth_engine.people.rules import Identity
+from growth_engine.plays.ordering import OrderOutcome, Wanted, place_order
+from growth_engine.plays.participation import JoinAsk
+from growth_engine.plays.refunding import preview
 from tests.factories.selling import PRICE, Shop
 
 
@@ -53,3 +58,69 @@ def test_a_refund_after_that_comes_out_of_the_wallet(shop: Shop) -> None:
     assert (shop.available("bob"), shop.available("ann")) == (0, 0)
     assert shop.unbalanced() == []
     assert shop.rows("SELECT state FROM commissions ORDER BY level") == [("reversed",), ("reversed",)]
+
+
+def test_the_preview_of_a_refund_says_what_the_refund_then_does(parts: Parts, shop: Shop) -> None:
+    order = shop.buy("cid", 2)
+    shop.mature_all()
+    with parts.open(shop.workspace_id) as ctx:
+        seen = preview(ctx, order, PRICE)
+    assert (seen.net_before, seen.net_after, seen.fee_back, seen.too_large) == (11800, 5900, 59, False)
+    assert [(one.before, one.after, one.from_wallet, one.debt) for one in seen.taken] == [
+        (2360, 1180, 1180, 0),
+        (590, 295, 295, 0),
+    ]
+    shop.refund(order, PRICE)
+    assert (shop.available("bob"), shop.available("ann")) == (1180, 295)
+
+
+def test_whoever_orders_takes_part_from_then_on_and_the_same_order_again_is_one(
+    parts: Parts, shop: Shop
+) -> None:
+    ask = JoinAsk(identities=[Identity("phone", "+8613900000001")], invite_token=shop.tokens["cid"])
+
+    def order() -> OrderOutcome:
+        return place_order(
+            parts,
+            shop.workspace_id,
+            shop.campaign_id,
+            ask,
+            [Wanted("book", 1)],
+            currency="CNY",
+            source="api",
+            key="k1",
+            external_id="shop-1",
+        )
+
+    first, second = order(), order()
+    assert first.accepted
+    assert first.order_id == second.order_id
+    assert second.duplicate
+    assert first.order_id is not None
+    shop.pay(first.order_id, PRICE)
+    assert (shop.pending("cid"), shop.pending("bob"), shop.pending("ann")) == (1180, 295, 0)
+
+
+def test_orders_nobody_pays_for_are_given_up_and_their_stock_is_free(
+    parts: Parts, workspace: str, run_jobs: Callable[..., int]
+) -> None:
+    shop = Shop(parts, workspace, stock=1)
+    shop.join("ann")
+    shop.join("bob")
+    first = shop.order("ann")
+    assert [reason.code for reason in shop.submit(shop.order_event("bob")).reasons] == ["out_of_stock"]
+    parts.clock.advance(timedelta(minutes=61))  # type: ignore[attr-defined]
+    run_jobs(workspace, "orders.expire")
+    second = shop.order("bob")
+    shop.pay(second, PRICE)
+    late = shop.pay(first, PRICE)
+    assert late.accepted, "the money is there"
+    assert "sold_out_paid" in [reason.code for reason in late.reasons]
+
+
+def test_the_job_matures_what_is_due(parts: Parts, shop: Shop, run_jobs: Callable[..., int]) -> None:
+    for _ in range(3):
+        shop.buy("cid")
+    parts.clock.advance(timedelta(days=8))  # type: ignore[attr-defined]
+    run_jobs(shop.workspace_id, "commissions.mature")
+    assert (shop.available("bob"), shop.pending("bob")) == (3540, 0)
