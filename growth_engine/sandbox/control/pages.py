@@ -1,0 +1,55 @@
+"""The page with the simulated phone, its files, and the portraits of people."""
+
+from __future__ import annotations
+
+import io
+from importlib import resources
+
+from flask import Blueprint, Response
+from PIL import Image, ImageDraw
+
+from growth_engine.sandbox.world import World
+
+_FILES = resources.files("growth_engine.sandbox.control") / "static"
+_MIME = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+_COLOURS = [
+    "#f56c6c", "#e6a23c", "#67c23a", "#409eff", "#8e6bd8", "#00b8a9", "#f08a5d", "#b83b5e", "#6a8caf",
+    "#3f72af", "#d2691e", "#2a9d8f",
+]  # fmt: skip
+
+
+def add(plane: Blueprint, world: World) -> None:  # noqa: ARG001
+    @plane.get("/")
+    def phone() -> Response:
+        return _file("phone.html")
+
+    @plane.get("/static/<name>")
+    def static_file(name: str) -> Response:
+        return _file(name)
+
+    @plane.get("/avatar/<int:number>.png")
+    def avatar(number: int) -> Response:
+        response = Response(_portrait(number), mimetype="image/png")
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        return response
+
+
+def _file(name: str) -> Response:
+    kind = name[name.rfind(".") :]
+    file = _FILES / name
+    if "/" in name or kind not in _MIME or not file.is_file():
+        return Response("404", 404, mimetype="text/plain")
+    return Response(file.read_bytes(), mimetype=_MIME[kind], headers={"Cache-Control": "no-cache"})
+
+
+def _portrait(number: int) -> bytes:
+    """A simple portrait: head and shoulders on a coloured ground, the same for the same number."""
+    size = 128
+    image = Image.new("RGB", (size * 2, size * 2), _COLOURS[number % len(_COLOURS)])
+    draw = ImageDraw.Draw(image)
+    pale = "#ffffff"
+    draw.ellipse((80, 52, 176, 148), fill=pale)
+    draw.ellipse((32, 164, 224, 356), fill=pale)
+    out = io.BytesIO()
+    image.resize((size, size), Image.Resampling.LANCZOS).save(out, "PNG")
+    return out.getvalue()

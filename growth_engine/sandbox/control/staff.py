@@ -1,0 +1,102 @@
+"""What employees do in the WeCom client, by name: the side of the company that no API moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from growth_engine.sandbox.oa.actions import CannotDo
+from growth_engine.sandbox.store import Doc
+from growth_engine.sandbox.wecom import groups, relations
+from growth_engine.sandbox.world import World
+
+Action = Callable[[World, str, str, Doc], Doc]
+ACTIONS: dict[str, Action] = {}
+
+
+def _action(function: Action) -> Action:
+    ACTIONS[function.__name__] = function
+    return function
+
+
+def do(world: World, userid: str, action: str, params: Doc) -> Doc:
+    """Do one thing as this employee."""
+    if action not in ACTIONS:
+        raise CannotDo(f"no employee can {action}; known are {', '.join(sorted(ACTIONS))}")
+    with world.open():
+        for corpid in world.store.all("wecom.corps"):
+            if world.store.get("wecom.employees", f"{corpid}/{userid}") is not None:
+                try:
+                    return ACTIONS[action](world, corpid, userid, params)
+                except KeyError as missing:
+                    raise CannotDo(f"{action} needs {missing}") from missing
+    raise CannotDo(f"there is no employee {userid}")
+
+
+@_action
+def open_group(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    doc = groups.make(world, corpid, userid, str(params["name"]))
+    return {"chat_id": doc["chat_id"]}
+
+
+@_action
+def invite(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Bring a person into a group."""
+    doc = groups.group(world, corpid, params["chat_id"])
+    groups.join(world, corpid, doc, params["person"], groups.INVITED, invitor=userid)
+    return {}
+
+
+@_action
+def remove(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    """Remove a person from a group."""
+    groups.leave(
+        world, corpid, groups.group(world, corpid, params["chat_id"]), params["person"], removed=True
+    )
+    return {}
+
+
+@_action
+def rename_group(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    groups.rename(world, corpid, groups.group(world, corpid, params["chat_id"]), str(params["name"]))
+    return {}
+
+
+@_action
+def dismiss(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    groups.dismiss(world, corpid, groups.group(world, corpid, params["chat_id"]))
+    return {}
+
+
+@_action
+def add(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Add a person as a customer oneself: an add without state."""
+    done = relations.add(world, corpid, params["person"], userid, add_way=relations.CARD)
+    return {"external_userid": done["external_userid"]}
+
+
+@_action
+def delete(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Delete a customer."""
+    external = relations.external_id(world, corpid, params["person"])
+    relations.employee_deletes(world, corpid, relations.require(world, corpid, userid, external))
+    return {}
+
+
+@_action
+def leave_company(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    """The employee resigns: customers and groups wait to be handed over."""
+    member = relations.employee(world, corpid, userid)
+    world.store.put("wecom.employees", f"{corpid}/{userid}", member | {"left_at": world.now()})
+    for key, room in world.store.all("wecom.groups", f"{corpid}/").items():
+        if room["owner"] == userid:
+            world.store.put("wecom.groups", key, room | {"left_over": True})
+    return {}
+
+
+@_action
+def set_welcome(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Configure a welcome in the admin console (``text``; empty to remove): then no WelcomeCode comes."""
+    member = relations.employee(world, corpid, userid)
+    text = str(params.get("text", "")) or False
+    world.store.put("wecom.employees", f"{corpid}/{userid}", member | {"console_welcome": text})
+    return {}
