@@ -30,5 +30,5 @@ def written_out(params: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-AMOUNTS: Final = frozenset({"amount", "available", "debt", "left", "limit", "minimum"})
+AMOUNTS: Final = frozenset({"amount", "available", "debt", "fee", "left", "limit", "minimum", "net", "tax"})
 """Parameters that are minor units of the parameter ``currency``."""

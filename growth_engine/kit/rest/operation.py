@@ -85,6 +85,8 @@ class Operation:
     refuses: Sequence[int] = ()
     as_is: bool = False
     """The view returns plain values in the form of the schema already: nothing is dumped."""
+    mimetype: str | None = None
+    """What a view answers with that returns a file's text; ``None``: JSON."""
     transaction: bool = True
     """The view is called with an open ``Ctx`` first."""
 
@@ -136,6 +138,11 @@ def answers(
         return _note(answers={status: (shape, words), **before.answers}, as_is=as_is or before.as_is)(view)
 
     return note
+
+
+def gives(mimetype: str, description: str) -> Callable[[View], View]:
+    """The endpoint answers with the text of a file."""
+    return _note(answers={200: (None, description)}, mimetype=mimetype)
 
 
 def refuses(*statuses: int) -> Callable[[View], View]:

@@ -65,6 +65,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def post(self, rule: str, **options: Any) -> Callable[[View], View]:
         return self._at("POST", rule, options)
 
+    def put(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return self._at("PUT", rule, options)
+
     def patch(self, rule: str, **options: Any) -> Callable[[View], View]:
         return self._at("PATCH", rule, options)
 
@@ -187,8 +190,7 @@ def _documented(name: str, rule: str, said: Operation, methods: Sequence[str]) -
     refused |= {409, 422} if writes else set()
     refused |= {422} if said.query is not None else set()
     responses: dict[int, list[Any]] = {
-        status: [{**({"schema": schema} if schema else {}), "description": words, "content_type": None}]
-        for status, (schema, words) in said.answers.items()
+        status: [_answer_of(schema, words, said.mimetype)] for status, (schema, words) in said.answers.items()
     }
     for status in sorted(refused):
         responses[status] = [HTTPStatus(status).name]
@@ -197,6 +199,11 @@ def _documented(name: str, rule: str, said: Operation, methods: Sequence[str]) -
         "response": {"responses": responses},
         "manual_doc": {"operationId": name, "security": [{"token": [said.scope]}]},
     }
+
+
+def _answer_of(schema: Any, words: str, mimetype: str | None) -> dict[str, Any]:
+    shape = {"type": "string"} if mimetype else schema
+    return {**({"schema": shape} if shape else {}), "description": words, "content_type": mimetype}
 
 
 #: What holds for every operation: (topic, words with `code`).

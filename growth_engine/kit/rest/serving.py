@@ -68,7 +68,7 @@ def serving(view: Callable[..., Any], said: Operation) -> Callable[..., Response
         key = None if request.method in web.SAFE_METHODS else request.headers.get(IDEMPOTENCY_HEADER)
         if key is not None:
             return _once(view, said, given, document, idempotency.checked_key(key))
-        return _response(_answer(view, said, given))
+        return _response(_answer(view, said, given), said.mimetype)
 
     return serve
 
@@ -199,14 +199,16 @@ def _rendered(said: Operation, answer: Any) -> StoredAnswer:
     if isinstance(answer, tuple):
         answer, status = answer
     schema, _ = said.answers[status]
+    if said.mimetype is not None:
+        return StoredAnswer(status, str(answer).encode())
     if schema is None:
         return StoredAnswer(status, b"")
     plain = answer if said.as_is else schema.dump(answer)
     return StoredAnswer(status, orjson.dumps(plain, option=orjson.OPT_UTC_Z))
 
 
-def _response(answer: StoredAnswer) -> Response:
-    kind = "application/json" if answer.status < 400 else "application/problem+json"
+def _response(answer: StoredAnswer, mimetype: str | None = None) -> Response:
+    kind = (mimetype or "application/json") if answer.status < 400 else "application/problem+json"
     response = Response(answer.body, answer.status, mimetype=kind)
     if not answer.body:
         del response.headers["Content-Type"]

@@ -44,6 +44,9 @@ class Caller:
     def post(self, path: str, **options: Any) -> TestResponse:
         return self("POST", path, **options)
 
+    def put(self, path: str, **options: Any) -> TestResponse:
+        return self("PUT", path, **options)
+
     def patch(self, path: str, **options: Any) -> TestResponse:
         return self("PATCH", path, **options)
 
@@ -84,7 +87,9 @@ def check_shape(app: Flask, method: str, path: str, response: TestResponse) -> N
     said = app.view_functions[endpoint].operation
     assert response.status_code in said.answers, f"{response.status_code} is not documented"
     schema, _ = said.answers[response.status_code]
-    if schema is None:
+    if said.mimetype is not None:
+        assert response.mimetype == said.mimetype
+    elif schema is None:
         assert response.data == b""
     else:
         assert response.mimetype == "application/json"
