@@ -30,6 +30,9 @@ _KEY = re.compile(
     r"(?P<a>[0-9a-f]{2})/(?P<b>[0-9a-f]{2})/(?P=a)(?P=b)[0-9a-f]{60}\.(?P<extension>jpg|png|webp)"
 )
 
+# Documents have a name instead of a hash: heads/<workspace>/2026-06-01.json.
+_DOCUMENT = re.compile(r"[a-z]+(/[a-z0-9_-]+)+\.json")
+
 _RETRY: Any = {"max_retries": 3}
 
 
@@ -63,7 +66,10 @@ def key_of(data: bytes, content_type: str) -> str:
 
 
 class Storage:
-    """Pictures by content hash. The same bytes have the same key, so storing twice is harmless."""
+    """Pictures by content hash. The same bytes have the same key, so storing twice is harmless.
+
+    Documents (JSON) lie beside them under names of their own.
+    """
 
     def __init__(self, store: LocalStore | S3Store, place: str) -> None:
         self._store = store
@@ -110,6 +116,32 @@ class Storage:
                 self._store.delete(key)
         except PictureNotFound:
             return
+
+    def put_document(self, name: str, data: bytes) -> None:
+        """Keep a document under its name, whatever was there before."""
+        with self._explained():
+            self._store.put(_checked_name(name), data, use_multipart=False)
+
+    def document(self, name: str) -> bytes:
+        """Raises PictureNotFound where there is none."""
+        with self._explained():
+            return bytes(self._store.get(_checked_name(name)).bytes())
+
+    def has_document(self, name: str) -> bool:
+        try:
+            with self._explained():
+                self._store.head(_checked_name(name))
+        except PictureNotFound:
+            return False
+        return True
+
+    def documents(self, folder: str) -> list[str]:
+        """Names of the documents below a folder."""
+        try:
+            with self._explained():
+                return [one["path"] for page in self._store.list(folder) for one in page]
+        except PictureNotFound:
+            return []
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -173,6 +205,12 @@ def _checked(key: str) -> re.Match[str]:
     if match is None:
         raise PictureNotFound  # whatever is no key of ours names no picture; the disk is not asked
     return match
+
+
+def _checked_name(name: str) -> str:
+    if _DOCUMENT.fullmatch(name) is None:
+        raise ValueError(f"{name} is no document's name")
+    return name
 
 
 def _reason(error: Exception) -> str:

@@ -64,7 +64,7 @@ def _replay(parts: Parts, workspace_id: str, book_id: str, epoch: int | None, pr
 def catch_up_all(parts: Parts, workspace_id: str) -> int:
     """Bring every book of a workspace up to date in the mirror: after a lost call, or a lost server."""
     with parts.open(workspace_id) as ctx:
-        heads = {book.id: book.last_seq for book in queries.books(ctx) if book.kind == "campaign"}
+        heads = {book.id: book.last_seq for book in queries.books(ctx)}
     done = 0
     for book_id, last_seq in heads.items():
         if parts.mirror.last_seq(BookKey(workspace_id, book_id)) < last_seq:
@@ -101,7 +101,7 @@ def rebuild(
 def verify_all(
     parts: Parts, workspace_id: str, progress: Progress = lambda _done, _all: None
 ) -> list[verify.Report]:
-    """Verify every campaign book of a workspace.
+    """Verify every book of a workspace, the wallet's among them.
 
     The mirror is caught up first: being a moment behind is no fault, holding something else is.
     """
@@ -110,7 +110,7 @@ def verify_all(
     except GrowthError as error:
         log.warning("mirror.unreachable", code=error.code)  # verify names it, book by book
     with parts.open(workspace_id) as ctx:
-        books = [book.id for book in queries.books(ctx) if book.kind == "campaign"]
+        books = [book.id for book in queries.books(ctx)]
     return [verify.verify(parts, workspace_id, book_id, progress) for book_id in books]
 
 

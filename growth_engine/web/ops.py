@@ -11,6 +11,7 @@ from rq import Queue
 
 from growth_engine.kit import health, jobs
 from growth_engine.kit.web import parts
+from growth_engine.ledger import alerts
 
 bp = Blueprint("ops", __name__)
 
@@ -24,6 +25,7 @@ SECONDS = Histogram(
 UP = Gauge("ge_part_up", "1 when a part of the product does its work.", ["part"])
 WAITING = Gauge("ge_doorbells_waiting", "Rings no worker has answered yet.", ["queue"])
 FAILING = Gauge("ge_jobs_failing", "Jobs (by workspace) whose last run failed.")
+ALERTS = Gauge("ge_alerts_open", "Alerts open in all workspaces: something that must not be, and is.")
 
 
 @bp.get("/healthz")
@@ -46,6 +48,7 @@ def metrics() -> Response:
         for name in jobs.queues():
             WAITING.labels(name).set(Queue(name, connection=queue).count)
         FAILING.set(int(queue.hlen(jobs.ERRORS_KEY)))
+        ALERTS.set(alerts.open_in_all(queue))
     return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
