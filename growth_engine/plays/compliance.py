@@ -8,69 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as made_by
 from datetime import datetime, timedelta
 from typing import Any
 
 from growth_engine.kit.i18n import N_
 from growth_engine.plays import wording
 from growth_engine.plays.content import fill, unknown_placeholders
+from growth_engine.plays.findings import Draft, Finding
 from growth_engine.plays.registry import play
-from growth_engine.plays.wording import Severity
+from growth_engine.plays.selling_checks import PROMISES, commission
+
+__all__ = ["Finding", "check"]
 
 #: Longer campaigns are forgotten by everybody but the fraudsters.
 LONGEST = timedelta(days=366)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that must, or should, be changed before publishing."""
-
-    code: str
-    severity: Severity
-    field: str
-    """A field of the copy (``title``, ``rules`` …), ``config.<name>``, or ``ends_at``."""
-    message_id: str
-    """English message id; ``params`` fill its %(name)s."""
-    excerpt: str = ""
-    """The words meant, as they stand in the copy."""
-    params: Mapping[str, Any] = made_by(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "field": self.field,
-            "excerpt": self.excerpt,
-            "message": self.message_id % dict(self.params) if self.params else self.message_id,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """What the checks look at: the rules, the copy as people will read it, and the dates."""
-
-    config: Mapping[str, Any]
-    promise: Mapping[str, Any]
-    written: Mapping[str, Any]
-    """The copy with its placeholders."""
-    content: Mapping[str, Any]
-    """The copy filled."""
-    starts_at: datetime | None
-    ends_at: datetime | None
-
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """Every piece of text with its field; a list line by line."""
-        for name, value in self.content.items():
-            if name == "colour":
-                continue
-            for line in [value] if isinstance(value, str) else value:
-                if line:
-                    yield name, line
-
-    def all_text(self) -> str:
-        return "\n".join(line for _, line in self.lines())
 
 
 def check(
@@ -80,12 +31,15 @@ def check(
     *,
     starts_at: datetime | None,
     ends_at: datetime | None,
+    products: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[Finding]:
-    """Everything found, errors first. ``config`` and ``content`` are valid by their schemas."""
-    promise = play(play_slug).promise(config)
+    """Everything found, errors first. ``config`` and ``content`` are valid by their schemas; ``products``
+    (each with ``sku`` and ``price``) are what the campaign sells, ``None`` if that is not to be looked at."""
+    of = play(play_slug)
+    promise = of.promise(config)
     language = "zh" if any(wording.is_han(char) for char in str(content)) else "en"
     filled = fill(content, promise, locale=language)
-    draft = _Draft(config, promise, content, filled, starts_at, ends_at)
+    draft = Draft(of, config, promise, content, filled, starts_at, ends_at, products)
     found = [finding for one in _CHECKS for finding in one(draft)]
     return sorted(found, key=lambda finding: finding.severity != "error")
 
@@ -100,7 +54,7 @@ _NEEDED: Mapping[str, str] = {
 }
 
 
-def _what_is_missing(draft: _Draft) -> Iterator[Finding]:
+def _what_is_missing(draft: Draft) -> Iterator[Finding]:
     for name, message in _NEEDED.items():
         if not draft.content.get(name):
             yield Finding(f"{name}_missing", "error", name, message)
@@ -110,7 +64,7 @@ def _what_is_missing(draft: _Draft) -> Iterator[Finding]:
         )
 
 
-def _placeholders(draft: _Draft) -> Iterator[Finding]:
+def _placeholders(draft: Draft) -> Iterator[Finding]:
     for name, strange in unknown_placeholders(draft.written, draft.promise).items():
         yield Finding(
             "unknown_placeholder",
@@ -121,7 +75,7 @@ def _placeholders(draft: _Draft) -> Iterator[Finding]:
         )
 
 
-def _dates(draft: _Draft) -> Iterator[Finding]:
+def _dates(draft: Draft) -> Iterator[Finding]:
     if draft.ends_at is None:
         yield Finding("ends_missing", "error", "ends_at", N_("A campaign must say when it ends."))
     elif draft.starts_at is not None and draft.ends_at <= draft.starts_at:
@@ -143,7 +97,7 @@ _CHILDREN = re.compile(
 _GUARDIAN = re.compile(r"监护人|家长|父母|\b(?:guardians?|parents?)\b", re.IGNORECASE)
 
 
-def _minors(draft: _Draft) -> Iterator[Finding]:
+def _minors(draft: Draft) -> Iterator[Finding]:
     text = draft.all_text()
     aimed = next(
         ((name, match[0]) for name, line in draft.lines() if (match := _CHILDREN.search(line))), None
@@ -165,7 +119,7 @@ def _minors(draft: _Draft) -> Iterator[Finding]:
 # -- what must not be there --------------------------------------------------------------------------
 
 
-def _forbidden_words(draft: _Draft) -> Iterator[Finding]:
+def _forbidden_words(draft: Draft) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     for name, line in draft.lines():
         for hit in wording.hits(line):
@@ -191,15 +145,11 @@ _DAYS_EN = re.compile(
 )
 _WITHIN_EN = re.compile(r"\b(?:within|after|in|before|every|last)\s+(?:the\s+)?\Z", re.IGNORECASE)
 
-#: In these fields a wrong number is a promise; elsewhere it may be about something else.
-_PROMISES = frozenset(
-    {"title", "subtitle", "reward_inviter", "reward_friend", "share_title", "share_text"}
-    | {"poster_headline", "poster_reward", "button", "thanks"}
-)
 
-
-def _rewards_as_promised(draft: _Draft) -> Iterator[Finding]:
-    """Numbers of days in the copy that no rule pays."""
+def _rewards_as_promised(draft: Draft) -> Iterator[Finding]:
+    """Numbers of days in the copy that no rule pays, where days are what is paid."""
+    if draft.sells:
+        return
     everything = _paid(draft.promise, "inviter_days", "friend_days", "welcome_days", tiers=True)
     by_field = {
         "reward_inviter": _paid(draft.promise, "inviter_days", tiers=True),
@@ -213,7 +163,7 @@ def _rewards_as_promised(draft: _Draft) -> Iterator[Finding]:
             if not any(low <= one <= high for one in paid for low, high in [days]):
                 yield Finding(
                     "reward_differs",
-                    "error" if name in _PROMISES else "warning",
+                    "error" if name in PROMISES else "warning",
                     name,
                     N_(
                         "The rules pay %(paid)s days, the text says otherwise."
@@ -269,13 +219,13 @@ def _number(text: str) -> float:
 # -- the rules themselves ----------------------------------------------------------------------------
 
 
-def _levels(draft: _Draft) -> Iterator[Finding]:
+def _levels(draft: Draft) -> Iterator[Finding]:
     levels = int(draft.config.get("levels") or 1)
     if levels >= 3:
         yield Finding(
             "levels", "error", "config.levels", N_("Rewards over three or more levels are pyramid selling.")
         )
-    elif levels == 2:
+    elif levels == 2 and not draft.sells:
         yield Finding(
             "levels",
             "warning",
@@ -284,7 +234,7 @@ def _levels(draft: _Draft) -> Iterator[Finding]:
         )
 
 
-def _entry_fee(draft: _Draft) -> Iterator[Finding]:
+def _entry_fee(draft: Draft) -> Iterator[Finding]:
     for name in ("entry_fee", "join_fee", "promoter_fee", "promoter_deposit"):
         if draft.config.get(name):
             yield Finding(
@@ -295,7 +245,7 @@ def _entry_fee(draft: _Draft) -> Iterator[Finding]:
             )
 
 
-def _limits(draft: _Draft) -> Iterator[Finding]:
+def _limits(draft: Draft) -> Iterator[Finding]:
     config = draft.config
     if "inviter_cap" in config and config["inviter_cap"] is None:
         yield Finding(
@@ -330,7 +280,7 @@ def _limits(draft: _Draft) -> Iterator[Finding]:
         )
 
 
-_CHECKS: Sequence[Callable[[_Draft], Iterator[Finding]]] = (
+_CHECKS: Sequence[Callable[[Draft], Iterator[Finding]]] = (
     _what_is_missing,
     _placeholders,
     _dates,
@@ -340,4 +290,5 @@ _CHECKS: Sequence[Callable[[_Draft], Iterator[Finding]]] = (
     _levels,
     _entry_fee,
     _limits,
+    commission,
 )

@@ -145,7 +145,12 @@ def fill(
 
 def placeholders(promise: Mapping[str, Any]) -> list[str]:
     """Names that may stand in braces in a campaign with this promise."""
-    return sorted(_values({}, promise, locale="en", brand=""))
+    return sorted(in_words(promise, locale="en"))
+
+
+def in_words(promise: Mapping[str, Any], *, locale: str) -> dict[str, str]:
+    """What a promise says under each name, as it would stand in a sentence; empty where it says nothing."""
+    return _values({}, promise, locale=locale, brand="")
 
 
 def unknown_placeholders(content: Mapping[str, Any], promise: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,6 +17,7 @@ from growth_engine.kit.errors import Misconfigured, NotFound
 from growth_engine.kit.i18n import LOCALES, N_
 from growth_engine.plays import compliance
 from growth_engine.plays.content import ContentSchema, fill
+from growth_engine.plays.contract import sells
 from growth_engine.plays.registry import PACKAGE, play
 from growth_engine.posters import gallery as posters
 
@@ -54,6 +55,8 @@ class Template:
     """Content by locale, valid."""
     configs: Mapping[str, Mapping[str, Any]]
     """Config by locale (names of rewards differ), valid."""
+    offers: Sequence[Mapping[str, Any]] = ()
+    """What it sells: ``sku``, ``name`` and ``description`` by locale, ``price``, ``stock``."""
 
     def name(self, locale: str) -> str:
         return self.names[locale]
@@ -65,6 +68,11 @@ class Template:
         """A fresh copy of the rules."""
         copied: dict[str, Any] = json.loads(json.dumps(self.configs[locale]))
         return copied
+
+    def products(self, locale: str) -> list[dict[str, Any]]:
+        """What it sells, for a new campaign: sku, name, description, price in minor units, stock or None."""
+        words = ("name", "description")
+        return [{**one, **{name: one[name][locale] for name in words}} for one in self.offers]
 
     def content(self, locale: str, *, brand: str = "") -> dict[str, Any]:
         """A fresh copy of the text; ``brand`` (the workspace's name) replaces the sample brand."""
@@ -101,6 +109,19 @@ def _words() -> _InBoth:
     return _InBoth(fields.String(validate=validate.Length(1, 120)))
 
 
+class ProductSchema(Schema):
+    """Something a ready campaign sells."""
+
+    class Meta:
+        unknown = RAISE
+
+    sku = fields.String(required=True, validate=validate.Regexp(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"))
+    name = _words()
+    description = _InBoth(fields.String(validate=validate.Length(1, 400)))
+    price = fields.Integer(required=True, validate=validate.Range(min=1, max=100_000_000))
+    stock = fields.Integer(required=True, allow_none=True, validate=validate.Range(min=0, max=10_000_000))
+
+
 class TemplateSchema(Schema):
     """The JSON document of a ready campaign."""
 
@@ -117,9 +138,13 @@ class TemplateSchema(Schema):
     summary = _words()
     config = fields.Dict(required=True)
     copy = _InBoth(fields.Nested(ContentSchema))
+    products = fields.List(fields.Nested(ProductSchema), load_default=list)
 
     @post_load
     def make(self, data: Mapping[str, Any], **_: Any) -> Template:
+        skus = [one["sku"] for one in data["products"]]
+        if len(skus) != len(set(skus)):
+            raise ValidationError("Two products have the same SKU.", "products")
         if data["poster"] not in posters.slugs():
             raise ValidationError(f"There is no poster template {data['poster']!r}.", "poster")
         return Template(
@@ -133,6 +158,7 @@ class TemplateSchema(Schema):
             summaries=data["summary"],
             copy=data["copy"],
             configs={locale: _config(data["play"], data["config"], locale) for locale in LOCALES},
+            offers=data["products"],
         )
 
 
@@ -181,7 +207,10 @@ def _require_clean(name: str, template: Template) -> None:
     for locale in LOCALES:
         content = template.content(locale)
         config = template.config(locale)
-        for finding in compliance.check(template.play, config, content, starts_at=start, ends_at=end):
+        products = template.products(locale) if sells(play(template.play)) else None
+        for finding in compliance.check(
+            template.play, config, content, starts_at=start, ends_at=end, products=products
+        ):
             raise Misconfigured(
                 f"campaigns/templates/{name} ({locale}): {finding.code} in {finding.field}: {finding.excerpt}"
             )

@@ -145,7 +145,7 @@ BANS: Sequence[Ban] = (
         ),
         zh=(
             r"按人头|人头费|拉人头|拉人(?:赚|得|返|奖)",
-            r"(?:每|拉|邀请?|推荐|带来?)[^。！!；;，,\n]{0,6}(?:人|好友|朋友|位|个)[^。！!；;\n]{0,8}(?:返现|奖励?|赚|得|发|给|返|领)[^。！!；;，,\n]{0,6}\d+(?:\.\d+)?(?:元|块)",
+            r"(?:每|拉|邀请?|推荐|带来?)[^。！!；;，,\n]{0,6}(?:人|好友|朋友|位|个)(?:(?!购买|下单|成交|付款)[^。！!；;\n]){0,8}(?:返现|奖励?|赚|得|发|给|返|领)[^。！!；;，,\n]{0,6}\d+(?:\.\d+)?(?:元|块)",
             r"(?:邀请|推荐|拉新)[^。！!；;，,\n]{0,6}(?:返现|赚钱|赚现金|得现金|提现)",
         ),
         en=(
@@ -187,6 +187,22 @@ BANS: Sequence[Ban] = (
         en=(r"\b(?:world'?s (?:best|first|no\.? ?1)|number one in the (?:world|country|industry))\b",),
     ),
     Ban(
+        "earnings_promise",
+        "error",
+        N_("Earnings must not be promised: nobody knows what will be sold. Name the rate instead."),
+        zh=(
+            r"(?:保底|稳定|被动)的?(?:收入|收益|佣金|工资|回报)|固定(?:收入|收益|工资|回报)",
+            r"(?:保证|确保|承诺|(?<!钱)包)(?:你|您|大家|人人)?(?:都|能|有)?(?:收入|收益|回本|盈利|赚)",
+            r"稳赚不赔|只赚不赔|一本万利|(?:快速|当天|当月|一周)回本",
+            r"(?:每?[天日周月年]|(?:平均|均)每?[日月])均?(?:可|能|轻松)?(?:入|赚|挣|收入|收益|佣金)(?:过|可达|达到?|高达|超过?|近|约)?[¥￥$]?(?:\d|[一二三四五六七八九十百千万两])",
+        ),
+        en=(
+            r"\b(?:guaranteed|assured)\s+(?:monthly\s+|daily\s+|weekly\s+)?(?:income|earnings?|commissions?|profits?|pay)\b",
+            r"\b(?:income|earnings|profits?)\s+(?:is|are)\s+guaranteed\b|\bguarantees?\s+(?:you\s+|your\s+)?(?:an?\s+)?(?:income|earnings|profits?)\b",
+            r"\b(?:earn|make)\s+(?:up to\s+|at least\s+|over\s+|more than\s+)?(?:[$¥€£]|rmb\s?|cny\s?|usd\s?)?\d[\d,.]*\s?(?:k|yuan|rmb|dollars)?\s+(?:a|per|each|every)\s+(?:day|week|month|year)\b",
+        ),
+    ),
+    Ban(
         "guaranteed_result",
         "error",
         N_("Results must not be guaranteed."),
@@ -225,7 +241,7 @@ BANS: Sequence[Ban] = (
         "quick_riches",
         "warning",
         N_("Promises of easy money mislead people. Leave them out."),
-        zh=(r"稳赚|躺赚|躺着赚|日入|月入(?:过)?万|零风险|一夜暴富|轻松赚|暴利|财富自由",),
+        zh=(r"稳赚|躺赚|躺着赚|日入(?![场口群])|月入(?:过)?万|零风险|一夜暴富|轻松赚|暴利|财富自由",),
         en=(r"\b(?:passive income|get rich|easy money|risk-free income|financial freedom)\b",),
     ),
     Ban(
@@ -266,8 +282,8 @@ _COMPILED = tuple(
 _FILLERS = frozenset(" \t*·•・_-~|/\\^+=#@&.'\"`")
 #: Traditional forms of the characters the table uses.
 _SIMPLE = str.maketrans(
-    "轉發贊讚領獎勵獲關註冊紅車鏈證買團隊業績級層無間薦費繳預儲會員證賺錢現國際億萬廣應須請過價幫後備導絕對極頂選級從滿轟熱搶緊點體驗務寫讀號碼",
-    "转发赞赞领奖励获关注册红车链证买团队业绩级层无间荐费缴预储会员证赚钱现国际亿万广应须请过价帮后备导绝对极顶选级从满轰热抢紧点体验务写读号码",
+    "轉發贊讚領獎勵獲關註冊紅車鏈證買團隊業績級層無間薦費繳預儲會員證賺錢現國際億萬廣應須請過價幫後備導絕對極頂選級從滿轟熱搶緊點體驗務寫讀號碼穩賠確諾動資報掙輕當週達約兩傭銷穫",
+    "转发赞赞领奖励获关注册红车链证买团队业绩级层无间荐费缴预储会员证赚钱现国际亿万广应须请过价帮后备导绝对极顶选级从满轰热抢紧点体验务写读号码稳赔确诺动资报挣轻当周达约两佣销获",
 )
 
 

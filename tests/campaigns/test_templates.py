@@ -12,6 +12,7 @@ import pytest
 from growth_engine.kit.errors import Misconfigured
 from growth_engine.plays import compliance
 from growth_engine.plays.content import ContentSchema
+from growth_engine.plays.contract import sells
 from growth_engine.plays.registry import play
 from growth_engine.plays.templates import CATEGORIES, Template, UnknownTemplate, load, template, templates
 from growth_engine.posters import gallery
@@ -142,3 +143,45 @@ def test_copy_that_breaks_the_rules_stops_the_boot() -> None:
 def test_a_file_must_carry_the_name_of_its_slug() -> None:
     with pytest.raises(Misconfigured, match="must be called"):
         load([("other.json", document())])
+
+
+@every
+def test_what_sells_has_something_to_sell_in_both_languages(ready: Template) -> None:
+    assert bool(ready.products("zh")) == sells(play(ready.play))
+    for locale in ("zh", "en"):
+        for product in ready.products(locale):
+            assert set(product) == {"sku", "name", "description", "price", "stock"}
+            assert product["name"]
+            assert product["price"] > 0
+    assert [one["sku"] for one in ready.products("zh")] == [one["sku"] for one in ready.products("en")]
+
+
+def test_there_are_three_ready_campaigns_that_sell_the_first_being_the_book_for_59_yuan() -> None:
+    selling = [one for one in templates().values() if one.play == "distribution"]
+    assert len(selling) >= 3
+    book = selling[0]
+    assert book.config("zh")["levels"] == 2
+    assert (book.config("zh")["level1_value"], book.config("zh")["level2_value"]) == (2000, 500)
+    assert [(one["price"], one["stock"]) for one in book.products("zh")] == [(5900, 8000)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"products": []}, "products_missing"),
+        ({"products": [{"sku": "a"}]}, "products"),
+        ({"config": {"levels": 3}}, "levels"),
+        ({"config": {"level1_value": 10_000}}, "commission_above_price"),
+        ({"config": {"overrides": [{"sku": "gone", "value": 1}]}}, "rate_without_product"),
+    ],
+)
+def test_a_selling_document_that_is_broken_stops_the_boot(changes: dict[str, Any], named: str) -> None:
+    made = json.loads((FOLDER / "book-fans.json").read_text(encoding="utf-8"))
+    with pytest.raises(Misconfigured, match=named):
+        load([("book-fans.json", json.dumps({**made, **changes}))])
+
+
+def test_two_products_of_one_sku_stop_the_boot() -> None:
+    made = json.loads((FOLDER / "book-fans.json").read_text(encoding="utf-8"))
+    with pytest.raises(Misconfigured, match="same SKU"):
+        load([("book-fans.json", json.dumps({**made, "products": made["products"] * 2}))])

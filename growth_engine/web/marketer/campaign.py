@@ -14,11 +14,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, GrowthError
-from growth_engine.kit.i18n import N_, translate
+from growth_engine.kit.i18n import N_, current_locale, translate
 from growth_engine.ledger import queries as ledger
 from growth_engine.plays import queries, service
 from growth_engine.plays.compliance import Finding
-from growth_engine.plays.content import ContentSchema
+from growth_engine.plays.content import ContentSchema, in_words
 from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import play
 from growth_engine.posters.qr import modules
@@ -132,6 +132,7 @@ def _page(campaign_id: str) -> str:
         members = campaign_frame.views(ctx, campaign_id, [one for one, _s in live.leaders]) if live else {}
     campaign = shown.campaign
     waiting = shown.published is None or shown.changed
+    promise = play(campaign.play).promise(campaign.config)
     return render_template(
         "marketer/campaign.html",
         frame=shown,
@@ -146,7 +147,8 @@ def _page(campaign_id: str) -> str:
         people=people,
         members=members,
         said=campaign_frame.said,
-        promise=play(campaign.play).promise(campaign.config),
+        promise=promise,
+        promised=in_words(promise, locale=current_locale()),
     )
 
 

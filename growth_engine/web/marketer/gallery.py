@@ -45,6 +45,7 @@ def one(slug: str) -> str:
         play_title=play(ready.play).title,
         category=CATEGORIES[ready.category],
         copy=ready.filled(locale, brand=campaign_preview.brand()),
+        products=ready.products(locale),
     )
 
 

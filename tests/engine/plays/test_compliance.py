@@ -76,6 +76,17 @@ FORBIDDEN = [
     ("发展下线，坐享收益", "multi_level"),
     ("好友的好友下单你也有提成", "multi_level"),
     ("Earn team commission from your downline", "multi_level"),
+    ("保底收入每月 3000", "earnings_promise"),
+    ("加入就有稳定收入", "earnings_promise"),
+    ("月入三万不是梦", "earnings_promise"),
+    ("日赚 500 元", "earnings_promise"),
+    ("每月轻松赚 2000", "earnings_promise"),
+    ("保证你赚", "earnings_promise"),
+    ("稳赚不赔", "earnings_promise"),
+    ("穩 賺 不 賠", "earnings_promise"),
+    ("Guaranteed income for every promoter", "earnings_promise"),
+    ("Earn $500 a week from home", "earnings_promise"),
+    ("Your earnings are guaranteed", "earnings_promise"),
     ("微信官方活动", "impersonation"),
     ("国家级品质", "absolute_banned"),
     ("全网最低价", "absolute_banned"),
@@ -120,6 +131,15 @@ HARMLESS = [
     "添加微信客服咨询",
     "特别感谢老会员",
     "无需身份证",
+    "推荐的人购买，得 11 元佣金",
+    "每推荐一位朋友下单，得 11 元",
+    "钱包收入一目了然",
+    "每件固定佣金 5 元",
+    "每日入场 100 人",
+    "佣金每月 5 日结算",
+    "不承诺任何收入，也没有保底收入",
+    "No guaranteed income: you earn when a book is sold",
+    "You get 20% a piece",
     "A share of the table",
     "You do not have to share anything",
     "Never pay to join",
@@ -240,6 +260,84 @@ def test_only_the_inviter_rewarded_is_warned_about() -> None:
         {"friend_days": 0}, subtitle="", body=["欢迎"], reward_friend="", share_title="", poster_reward=""
     )
     assert codes(found) == {("friend_gets_nothing", "warning")}
+
+
+def test_paying_for_heads_stays_forbidden_whatever_is_sold_beside() -> None:
+    assert "head_count_pay" in in_words("每邀请一位朋友奖励 5 元，购买更多优惠")
+
+
+def selling(
+    products: list[dict[str, Any]] | None = None, copy: dict[str, Any] | None = None, **config: Any
+) -> list[Finding]:
+    """The findings about a clean selling campaign changed in one place."""
+    template = templates()["book-fans"]
+    content = ContentSchema().load({**template.content("zh"), **(copy or {})})
+    rules = play("distribution").Config().load({**template.config("zh"), **config})
+    known = template.products("zh") if products is None else products
+    return compliance.check("distribution", rules, content, starts_at=START, ends_at=END, products=known)
+
+
+_TIERS = {"promoter_tiers": [{"name": "gold"}]}
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "severity"),
+    [
+        ({"level1_value": 0, "level2_value": 500}, "recruiting_pays", "error"),
+        ({"level1_value": 500, "level2_value": 500}, "level2_high", "warning"),
+        ({"who_promotes": "buyers"}, "buy_to_promote", "warning"),
+        ({"who_promotes": "spenders", "spend_threshold": 100}, "buy_to_promote", "warning"),
+        ({"hold_days": 0}, "no_hold", "warning"),
+        ({"level1_value": 6000}, "commission_high", "warning"),
+        ({"level1_value": 9700}, "commission_above_price", "error"),
+        ({"level1_unit": "fixed", "level1_value": 5900}, "commission_above_price", "error"),
+        ({"level1_unit": "fixed", "level1_value": 3500}, "commission_high", "warning"),
+        ({**_TIERS, "overrides": [{"tier": "gold", "value": 9900}]}, "commission_above_price", "error"),
+        ({"overrides": [{"sku": "gone", "value": 0}]}, "rate_without_product", "error"),
+    ],
+)
+def test_rules_of_selling_that_break_law_or_arithmetic_are_found(
+    config: dict[str, Any], code: str, severity: str
+) -> None:
+    found = {(one.code, one.severity) for one in selling(**config) if one.field != "reward_inviter"}
+    assert (code, severity) in found
+    assert all(one.as_json()["message"] for one in selling(**config))
+
+
+def test_rates_are_judged_without_products_as_far_as_they_can_be() -> None:
+    template = templates()["book-fans"]
+    for rules, expected in (
+        ({"level1_value": 9900}, {"commission_above_price"}),
+        ({"level1_unit": "fixed", "level1_value": 99_000_000}, set()),
+    ):
+        config = play("distribution").Config().load({**template.config("zh"), **rules})
+        content = template.content("zh")
+        found = compliance.check("distribution", config, content, starts_at=START, ends_at=END)
+        assert {one.code for one in found} == expected
+
+
+def test_a_selling_campaign_needs_something_to_sell() -> None:
+    assert codes(selling([])) == {("products_missing", "error")}
+
+
+def test_two_lawful_levels_are_no_finding_where_something_is_sold() -> None:
+    assert selling() == []
+
+
+@pytest.mark.parametrize(
+    ("copy", "expected"),
+    [
+        ({"reward_inviter": "每卖出一本得 30% 佣金"}, {("commission_differs", "error")}),
+        ({"rules": ["须年满 18 周岁", "一级佣金 25.5%"]}, {("commission_differs", "warning")}),
+        ({"reward_inviter": "每卖出一本得 20% 佣金"}, set()),
+        ({"body": ["100% 再生纸印刷"]}, set()),
+        ({"body": ["30 天读完一本书"]}, set()),
+    ],
+)
+def test_percentages_of_pay_in_the_copy_are_those_of_the_rules(
+    copy: dict[str, Any], expected: set[tuple[str, str]]
+) -> None:
+    assert codes(selling(copy=copy)) == expected
 
 
 @pytest.mark.parametrize(
