@@ -50,7 +50,7 @@ class Person:
 
 
 class Sandbox:
-    """A running sandbox; ``with`` or ``stop()`` ends it. Addresses and credentials are for the application."""
+    """A running sandbox; ``with`` or ``stop()`` ends it. It knows what the application has to be told."""
 
     def __init__(self, world: World, listeners: list[Listener]) -> None:
         self.world = world

@@ -12,8 +12,10 @@ from flask import Blueprint, Flask, Response, request
 
 from growth_engine.sandbox import envelope, faults, people, seed
 from growth_engine.sandbox.control import actions, configure, pages, phone, staff
+from growth_engine.sandbox.errcodes import Refused
 from growth_engine.sandbox.oa import jssdk, media
 from growth_engine.sandbox.oa.actions import CannotDo
+from growth_engine.sandbox.pay.service import PayRefused
 from growth_engine.sandbox.store import Doc
 from growth_engine.sandbox.world import DEFAULT_OPTIONS, World
 
@@ -29,6 +31,8 @@ def mount(app: Flask, world: World) -> None:
     plane.before_request(_same_origin)
     plane.register_error_handler(ValueError, _told(400))
     plane.register_error_handler(CannotDo, _told(409))
+    plane.register_error_handler(Refused, _told(409))
+    plane.register_error_handler(PayRefused, _told(409))
     plane.register_error_handler(people.NoSuchPerson, _told(404))
     app.register_blueprint(plane)
 

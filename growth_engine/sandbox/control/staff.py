@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from growth_engine.sandbox import people
 from growth_engine.sandbox.oa.actions import CannotDo
 from growth_engine.sandbox.store import Doc
-from growth_engine.sandbox.wecom import groups, relations
+from growth_engine.sandbox.wecom import groups, mass, relations
 from growth_engine.sandbox.world import World
 
 Action = Callable[[World, str, str, Doc], Doc]
@@ -79,6 +80,31 @@ def delete(world: World, corpid: str, userid: str, params: Doc) -> Doc:
     """Delete a customer."""
     external = relations.external_id(world, corpid, params["person"])
     relations.employee_deletes(world, corpid, relations.require(world, corpid, userid, external))
+    return {}
+
+
+@_action
+def confirm(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Send a mass message that waits (``msgid``)."""
+    mass.confirm(world, corpid, userid, params["msgid"])
+    return {}
+
+
+@_action
+def publish(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Publish a moment that waits (``jobid``)."""
+    mass.publish(world, corpid, userid, params["jobid"])
+    return {}
+
+
+@_action
+def say(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Write to a customer by hand."""
+    external = relations.external_id(world, corpid, params["person"])
+    found = relations.require(world, corpid, userid, external)
+    relations.save(world, corpid, found | {"talked": True})
+    chat = relations.chat_of(corpid, userid)
+    people.say(world, params["person"], chat, "them", "text", text=str(params["text"]))
     return {}
 
 

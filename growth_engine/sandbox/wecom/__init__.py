@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from growth_engine.sandbox.wecom import contacts, groups, seed, ways
+from growth_engine.sandbox.wecom import contacts, groups, handover, mass, seed, tags, ways
 from growth_engine.sandbox.wecom import service as _service
 from growth_engine.sandbox.world import World
 
@@ -10,5 +10,5 @@ __all__ = ["seed", "service"]
 
 
 def service(world: World) -> _service.WeCom:
-    modules = (_service, contacts, ways, groups)
+    modules = (_service, contacts, ways, groups, tags, handover, mass)
     return _service.WeCom(world, *(module.routes for module in modules))

@@ -6,7 +6,7 @@ from growth_engine.sandbox import people
 from growth_engine.sandbox.errcodes import Refused
 from growth_engine.sandbox.oa.actions import CannotDo
 from growth_engine.sandbox.store import Doc
-from growth_engine.sandbox.wecom import groups, relations, ways
+from growth_engine.sandbox.wecom import groups, mass, relations, ways
 from growth_engine.sandbox.world import World
 
 
@@ -129,7 +129,9 @@ def overview(world: World) -> list[Doc]:
                 "corpid": corpid,
                 "name": corp["name"],
                 "callback_url": corp["callback_url"],
-                "employees": list(members),
+                "employees": [
+                    one | {"waiting": mass.waiting(world, corpid, one["userid"])} for one in members
+                ],
                 "groups": [
                     {"chat_id": one["chat_id"], "name": one["name"]} for one in rooms if not one["dismissed"]
                 ],

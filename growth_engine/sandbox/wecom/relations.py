@@ -152,6 +152,21 @@ def _tell_added(world: World, corpid: str, doc: Doc, change: str) -> None:
         )
 
 
+def take_over(world: World, corpid: str, given: Doc, userid: str) -> None:
+    """After a handover: the relation is another employee's, with its remark and tags, and no new state."""
+    doc = given | {
+        "userid": userid,
+        "state": "",
+        "add_way": ASSIGNED,
+        "made": world.now(),
+        "talked": False,
+        "refuses_transfer": False,
+    }
+    save(world, corpid, doc)
+    people.say(world, doc["person"], chat_of(corpid, userid), "system", "added")
+    _tell_added(world, corpid, doc, "add_external_contact")
+
+
 # -- parting -----------------------------------------------------------------------------------------
 
 
