@@ -26,7 +26,7 @@ LARGEST_BILL_BYTES = 128 * 1024 * 1024
 READY_AT_HOUR = 10
 
 # Columns by their heading, so that a new one in between moves nothing (general knowledge, §8.2 [U]).
-_YUAN = re.compile(r"(-?)(\d+)(?:\.(\d{1,2}))?")
+_YUAN = re.compile(r"(-?)([0-9]+)(?:\.([0-9]{1,2}))?")
 
 
 class BillUnreadable(Invalid):

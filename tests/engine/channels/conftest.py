@@ -11,12 +11,16 @@ from redis import Redis
 from growth_engine.channels.contract import (
     Hosts,
     OfficialAccountCredentials,
+    PayCredentials,
+    PlatformKey,
     WecomCredentials,
 )
+from growth_engine.channels.wechat_pay import WechatPay
 from growth_engine.channels.wire import Gear
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.ids import Ids
 from growth_engine.kit.redis import queue_client
+from tests.factories.pay import MCH, MERCHANT, PLATFORM, PUB, V3_KEY, Signing, pem, public_pem
 from tests.factories.platforms import Scripted
 
 
@@ -53,3 +57,19 @@ def oa_credentials(account: str) -> OfficialAccountCredentials:
 @pytest.fixture
 def wecom_credentials(account: str) -> WecomCredentials:
     return WecomCredentials(account, "ww0123456789abcdef", "the-corp-secret-never-shown")
+
+
+@pytest.fixture
+def signed(clock: FixedClock) -> Signing:
+    return Signing(clock)
+
+
+@pytest.fixture
+def credentials(account: str) -> PayCredentials:
+    keys = (PlatformKey(PUB, public_pem(PLATFORM)),)
+    return PayCredentials(account, MCH, "wx1", "5157F09E", pem(MERCHANT), V3_KEY, keys)
+
+
+@pytest.fixture
+def pay(credentials: PayCredentials, gear: Gear) -> WechatPay:
+    return WechatPay(credentials, gear)
