@@ -284,7 +284,7 @@ def _known_template(call: Call, body: Doc) -> tuple[str, Any]:
 @routes("POST", "/cgi-bin/externalcontact/group_welcome_template/edit")
 def edit_template(call: Call) -> Doc:
     body = call.json()
-    key, _found = _known_template(body)
+    key, _found = _known_template(call, body)
     call.world.store.put("wecom.group_welcome", key, _template(body))
     return {}
 
