@@ -30,13 +30,14 @@ PATIENCE_SECONDS = 30.0
 #: A payout is claimed by moving ``next_at`` beyond what a call can take: others pass it by, and a worker
 #: that dies leaves it to be found then.
 _CLAIM = text(
-    "UPDATE payouts SET state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,"
-    " sent_at = coalesce(payouts.sent_at, :now), next_at = :until"
-    " FROM (SELECT id AS due, state AS was FROM payouts"
+    # Materialized: as a mere sub-select the planner may look again for each row and claim them all.
+    "WITH claimed AS MATERIALIZED (SELECT id AS due, state AS was FROM payouts"
     "  WHERE workspace_id = :workspace_id AND next_at <= :now"
     "   AND state IN ('approved', 'sending', 'unknown', 'waiting')"
-    "  ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS claimed"
-    " WHERE payouts.id = claimed.due"
+    "  ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+    " UPDATE payouts SET state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,"
+    "  sent_at = coalesce(payouts.sent_at, :now), next_at = :until"
+    " FROM claimed WHERE payouts.id = claimed.due"
     " RETURNING claimed.was, payouts.provider, payouts.id, payouts.contact_id, payouts.net,"
     "  payouts.currency, payouts.recipient, payouts.provider_ref, payouts.sent_at, payouts.attempts"
 )
