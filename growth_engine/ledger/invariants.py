@@ -238,7 +238,7 @@ _CLEARED = """
 SELECT format('%%s stands at %%s %%s, the paid payouts say %%s', account, coalesce(a.balance, 0), currency,
          coalesce(p.amount, 0)) AS what
 FROM (SELECT * FROM accounts WHERE book_id = %(book)s AND account IN ('clearing', 'tax', 'payout_fee')) AS a
-FULL JOIN (SELECT account, currency, sum(amount) AS amount
+FULL JOIN (SELECT account, currency, sum(part.amount) AS amount
            FROM payouts CROSS JOIN LATERAL
              (VALUES ('clearing', net), ('tax', tax), ('payout_fee', fee)) AS part (account, amount)
            WHERE workspace_id = %(workspace)s AND state = 'paid' GROUP BY 1, 2) AS p USING (account, currency)
