@@ -17,6 +17,8 @@ SCOPES: Mapping[str, str] = {
     "participants:write": N_("Let people join campaigns, make their posters"),
     "contacts:read": N_("See contacts and their memberships"),
     "contacts:write": N_("Change, merge and erase contacts, report that they left"),
+    "orders:read": N_("See products, orders, commissions and promoters"),
+    "orders:write": N_("Place orders, report payments and refunds, decide about commissions and promoters"),
     "payouts:read": N_("See wallets and withdrawals"),
     "payouts:write": N_("Ask for withdrawals, decide about them, change their rules"),
 }

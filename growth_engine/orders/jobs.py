@@ -25,7 +25,7 @@ def expire(parts: Parts, workspace_id: str) -> int:
             "expiry",
             f"{order_id}:{now.isoformat()}",
             now,
-            {"order_id": order_id, "reason": "expired_unpaid"},
+            {"order_id": order_id, "reason": "order_expired"},
         )
         for order_id, campaign_id in due
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select, text
 
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import NotFound
@@ -79,6 +79,16 @@ def sold(ctx: Ctx, campaign_id: str) -> Mapping[str, Sold]:
     return {product_id: Sold(orders, int(pieces), int(amount)) for product_id, orders, pieces, amount in rows}
 
 
+def pieces_ordered(ctx: Ctx, product_id: str) -> int:
+    """Pieces of a product in orders that were not cancelled."""
+    query = (
+        select(func.coalesce(func.sum(OrderLine.quantity), 0))
+        .join(Order, Order.id == OrderLine.order_id)
+        .where(OrderLine.product_id == product_id, Order.state != "cancelled")
+    )
+    return int(ctx.session.scalar(query) or 0)
+
+
 # -- orders ------------------------------------------------------------------------------------------
 
 
@@ -103,6 +113,7 @@ def orders_page(
     campaign_id: str | None = None,
     contact_ids: Sequence[str] = (),
     states: Sequence[str] = (),
+    external_id: str | None = None,
     search: str = "",
     before: str | None = None,
     limit: int = 50,
@@ -115,6 +126,8 @@ def orders_page(
         query = query.where(Order.contact_id.in_(contact_ids))
     if states:
         query = query.where(Order.state.in_(states))
+    if external_id:
+        query = query.where(Order.external_id == external_id)
     if search:
         number = int(search) if search.isascii() and search.isdigit() and len(search) < 19 else None
         named = (Order.id == search) | (Order.external_id == search)
@@ -141,7 +154,7 @@ def refunds(ctx: Ctx, order_id: str) -> Sequence[Refund]:
     return ctx.session.scalars(select(Refund).where(Refund.order_id == order_id).order_by(Refund.id)).all()
 
 
-def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[Row[tuple[str, str]]]:
+def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
     """(id, campaign id) of unpaid orders whose time is over, the oldest first."""
     query = (
         select(Order.id, Order.campaign_id)
@@ -154,7 +167,7 @@ def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[Row[tuple[str, str]
         .order_by(Order.expires_at)
         .limit(limit)
     )
-    return ctx.session.execute(query).all()
+    return ctx.session.execute(query).tuples().all()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from growth_engine.kit.errors import Conflict, Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.pages import Page
 from growth_engine.people import queries as people
-from growth_engine.people import rules as identities
 from growth_engine.plays import figures, participation, queries
 from growth_engine.plays.invites import invite_url
 from growth_engine.plays.models import Participant
@@ -137,20 +136,8 @@ def _require_published(campaign_id: str) -> None:
 
 
 def _ask(body: Mapping[str, Any], region: str) -> JoinAsk:
-    person = body["contact"]
-    given = {kind: person[kind] for kind in identities.KINDS if kind in person}
-    try:
-        named = identities.normalise_all(given, region)
-    except Invalid as error:
-        raise Invalid(fields={"contact": error.extra["errors"]}) from None
-    return JoinAsk(
-        identities=named,
-        contact_id=person.get("id"),
-        nickname=identities.clean_nickname(person.get("nickname") or person.get("name") or ""),
-        locale=person.get("locale"),
-        consent=body["consent"],
-        invite_token=body.get("invite_token") or None,
-    )
+    invite = body.get("invite_token")
+    return participation.asked_by(body["contact"], "contact", region, body["consent"], invite)
 
 
 def _joined(outcome: JoinOutcome, settings: Settings) -> tuple[dict[str, Any], int]:

@@ -102,6 +102,24 @@ def place_order(
     return OrderOutcome(receipt.accepted, receipt.reasons, order_id, participant, receipt.duplicate)
 
 
+def selling_config(ctx: Ctx, campaign_id: str) -> Mapping[str, Any]:
+    """The rules of a campaign that sells: those in force, or the draft's. Raises ``NothingSold``."""
+    campaign = queries.campaign(ctx, campaign_id)
+    rules_of = play(campaign.play)
+    if not sells(rules_of):
+        raise NothingSold
+    version = queries.version(ctx, campaign_id, campaign.rule_version)
+    config: Mapping[str, Any] = rules_of.Config().load(version.config if version else campaign.config)
+    return config
+
+
+def check_tier(ctx: Ctx, campaign_id: str, tier: str | None) -> None:
+    """Raises ``Invalid`` for a group of promoters the campaign does not have; empty means none."""
+    groups = selling_config(ctx, campaign_id).get("promoter_tiers", ())
+    if tier and tier not in [one["name"] for one in groups]:
+        raise Invalid(fields={"tier": [N_("There is no such group.")]})
+
+
 def _known(ctx: Ctx, campaign_id: str, ask: JoinAsk) -> Mapping[str, Any] | None:
     """The buyer's participation, if they take part already and nothing about them has to be said anew."""
     owners = set(people.owners(ctx, ask.identities).values())

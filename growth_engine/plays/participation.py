@@ -8,10 +8,11 @@ from typing import Any
 
 from growth_engine.context import SYSTEM, Ctx, Parts
 from growth_engine.kit.crypto import keyed_digest
-from growth_engine.kit.errors import Conflict
+from growth_engine.kit.errors import Conflict, Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Event, Posted, Reason, Receipt
 from growth_engine.people import queries as people
+from growth_engine.people import rules as identities
 from growth_engine.people import service as people_service
 from growth_engine.people.rules import Identity, is_virtual_number
 from growth_engine.plays import queries
@@ -37,6 +38,28 @@ class JoinAsk:
     """Something that names the browser or phone; only a keyed hash of it is kept."""
     address: str | None = None
     """Network address; only a keyed hash of it is kept."""
+
+
+def asked_by(
+    person: Mapping[str, Any], field: str, region: str, consent: str | None, invite_token: str | None
+) -> JoinAsk:
+    """What a person's document in the API (``schemas.Person``, under ``field``) asks for.
+
+    Raises ``Invalid`` for identities that cannot be.
+    """
+    given = {kind: person[kind] for kind in identities.KINDS if kind in person}
+    try:
+        named = identities.normalise_all(given, region)
+    except Invalid as error:
+        raise Invalid(fields={field: error.extra["errors"]}) from None
+    return JoinAsk(
+        identities=named,
+        contact_id=person.get("id"),
+        nickname=identities.clean_nickname(person.get("nickname") or person.get("name") or ""),
+        locale=person.get("locale"),
+        consent=consent,
+        invite_token=invite_token or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
