@@ -146,7 +146,7 @@ def promoter_counts(ctx: Ctx, campaign_id: str) -> Mapping[str, int]:
         .where(Promoter.campaign_id == campaign_id)
         .group_by(Promoter.state)
     )
-    return dict(ctx.session.execute(query).tuples().all())
+    return dict(ctx.session.execute(query).all())
 
 
 def binding(ctx: Ctx, campaign_id: str, buyer: int) -> Binding | None:
@@ -174,4 +174,4 @@ def available(ctx: Ctx, contact_ids: Sequence[str], currency: str) -> Mapping[st
         Account.owner.in_(contact_ids),
         Account.currency == currency,
     )
-    return dict(ctx.session.execute(query).tuples().all())
+    return dict(ctx.session.execute(query).all())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Row, func, select, text
 
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import NotFound
@@ -154,7 +154,7 @@ def refunds(ctx: Ctx, order_id: str) -> Sequence[Refund]:
     return ctx.session.scalars(select(Refund).where(Refund.order_id == order_id).order_by(Refund.id)).all()
 
 
-def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[Row[str, str]]:
     """(id, campaign id) of unpaid orders whose time is over, the oldest first."""
     query = (
         select(Order.id, Order.campaign_id)
@@ -167,7 +167,7 @@ def expired(ctx: Ctx, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
         .order_by(Order.expires_at)
         .limit(limit)
     )
-    return ctx.session.execute(query).tuples().all()
+    return ctx.session.execute(query).all()
 
 
 @dataclass(frozen=True, slots=True)
