@@ -121,6 +121,8 @@ class Fold:
 
 
 def _move(sums: Counter[K], key: K, delta: int, most: int, least: int) -> None:
+    if type(delta) is not int:
+        raise ValueError(f"{delta!r} is no whole number of minor units")
     if not least <= sums[key] + delta <= most:
         raise ValueError(f"{key} would stand at {sums[key] + delta}")
     sums[key] += delta

@@ -16,6 +16,7 @@ from growth_engine.embedded.valkey import valkey
 from growth_engine.kit.errors import Invalid, Misconfigured
 from growth_engine.kit.redis import ledger_client
 from growth_engine.ledger.digest import digest_rows
+from growth_engine.ledger.fold import Fold
 from growth_engine.ledger.mirror import (
     LIBRARY,
     Applied,
@@ -199,6 +200,18 @@ def test_an_impossible_op_is_refused_and_nothing_is_written(mirror: Mirror, book
     with pytest.raises(OpRefused, match="entry 7, op 2"):
         mirror.apply(book, [(6, [["l", 1]]), (7, [["f", "joined", 1], op])])
     assert raw(mirror, book) == before
+
+
+IMPOSSIBLE_MONEY = [op for op in IMPOSSIBLE if op[:1] in (["e"], ["v"])]
+
+
+@pytest.mark.parametrize("op", IMPOSSIBLE_MONEY, ids=repr)
+def test_what_the_mirror_refuses_the_fold_refuses(op: Any) -> None:
+    fold = Fold()
+    for seq, ops in family():
+        fold.apply(seq, ops)
+    with pytest.raises(ValueError, match=r"there is|no such op|would stand|no member|whole"):
+        fold.apply(5, [op])
 
 
 @pytest.mark.parametrize("sign", [1, -1])
