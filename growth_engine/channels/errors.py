@@ -108,7 +108,8 @@ def outcome_of(error: ChannelError) -> Outcome:
 # A code that is not listed is final for its request (Reason.OTHER) and logged with its number: retrying for
 # ever what we do not understand would use up quotas, stopping the account for it would be worse.
 
-#: Official Account (sheet §2.13; 45065 to 45067 §2.7).
+#: Official Account (sheet §2.13; 45065 to 45067 §2.7; 40006, 40008, 40035, 44001 to 44004, 47001 from the
+#: platform's general list: forms and sizes).
 OFFICIAL_ACCOUNT: dict[int, Reason] = {
     -1: Reason.BUSY,
     40001: Reason.TOKEN,
@@ -116,10 +117,13 @@ OFFICIAL_ACCOUNT: dict[int, Reason] = {
     40003: Reason.UNKNOWN_PERSON,
     40004: Reason.BAD_REQUEST,
     40007: Reason.MEDIA,
+    40006: Reason.BAD_REQUEST,
+    40008: Reason.BAD_REQUEST,
     40013: Reason.CREDENTIALS,
     40014: Reason.TOKEN,
     40029: Reason.NOT_FOUND,
     40030: Reason.TOO_LATE,
+    40035: Reason.BAD_REQUEST,
     40125: Reason.CREDENTIALS,
     40163: Reason.ALREADY_DONE,
     40164: Reason.CREDENTIALS,
@@ -133,6 +137,7 @@ OFFICIAL_ACCOUNT: dict[int, Reason] = {
     43004: Reason.NOT_FOLLOWING,
     43019: Reason.BLOCKED,
     43101: Reason.NOT_GRANTED,
+    **dict.fromkeys(range(44001, 44005), Reason.BAD_REQUEST),
     **dict.fromkeys(range(45001, 45009), Reason.BAD_REQUEST),
     45009: Reason.QUOTA,
     45011: Reason.BUSY,
@@ -141,6 +146,7 @@ OFFICIAL_ACCOUNT: dict[int, Reason] = {
     45065: Reason.ALREADY_DONE,
     45066: Reason.ALREADY_DONE,
     45067: Reason.ALREADY_DONE,
+    47001: Reason.BAD_REQUEST,
     48001: Reason.PERMISSION,
     48002: Reason.BLOCKED,
     48004: Reason.PERMISSION,
@@ -148,7 +154,8 @@ OFFICIAL_ACCOUNT: dict[int, Reason] = {
     50002: Reason.PERMISSION,
 }
 
-#: WeCom (sheet §3.1; welcome §3.5; transfers §3.8, whose single meanings but 40128 are general knowledge).
+#: WeCom (sheet §3.1; welcome §3.5; transfers §3.8, whose single meanings but 40128 are general knowledge, as
+#: are 40071, 41048, 49008, 60111 and 84061).
 WECOM: dict[int, Reason] = {
     -1: Reason.BUSY,
     40001: Reason.CREDENTIALS,
@@ -156,6 +163,7 @@ WECOM: dict[int, Reason] = {
     40014: Reason.TOKEN,
     40058: Reason.BAD_REQUEST,
     40068: Reason.NOT_FOUND,
+    40071: Reason.ALREADY_DONE,
     40096: Reason.UNKNOWN_PERSON,
     40097: Reason.MEMBER,
     40098: Reason.MEMBER,
@@ -168,6 +176,7 @@ WECOM: dict[int, Reason] = {
     40132: Reason.MEMBER,
     41001: Reason.BAD_REQUEST,
     41045: Reason.LIMIT,
+    41048: Reason.NOT_FOUND,
     41050: Reason.TOO_LATE,
     41051: Reason.ALREADY_DONE,
     41054: Reason.MEMBER,
@@ -177,7 +186,9 @@ WECOM: dict[int, Reason] = {
     45009: Reason.QUOTA,
     45033: Reason.BUSY,
     48002: Reason.PERMISSION,
+    49008: Reason.NOT_FOUND,
     60011: Reason.MEMBER,
     60020: Reason.CREDENTIALS,
+    60111: Reason.MEMBER,
     84061: Reason.UNKNOWN_PERSON,
 }

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from urllib.parse import urlsplit
 
 from growth_engine.channels.cgi import text_of
@@ -26,7 +26,7 @@ LARGEST_BILL_BYTES = 128 * 1024 * 1024
 READY_AT_HOUR = 10
 
 # Columns by their heading, so that a new one in between moves nothing (general knowledge, §8.2 [U]).
-_YUAN = re.compile(r"(-?)([0-9]+)(?:\.([0-9]{1,2}))?")
+_YUAN = re.compile(r"(-?)([0-9]+)(?:\.([0-9]{1,8}))?")
 
 
 class BillUnreadable(Invalid):
@@ -52,8 +52,8 @@ class TradeLine:
     refund: int = 0
     """What was asked back (申请退款金额)."""
     refund_state: str = ""
-    fee: int = 0
-    """The platform's fee; negative when it comes back."""
+    fee_millifen: int = 0
+    """The platform's fee in thousandths of a fen; negative when it comes back."""
     currency: str = "CNY"
 
 
@@ -80,18 +80,25 @@ class Bills:
     def __init__(self, pay: WechatPay) -> None:
         self._pay = pay
 
+    def ready_at(self, day: date) -> datetime:
+        """From when on the bills of a day in China can be fetched."""
+        return datetime.combine(day + timedelta(days=1), time(READY_AT_HOUR), CHINA)
+
     def trades(self, day: date) -> list[TradeLine] | None:
         """Payments and refunds of a day in China; ``None`` when there were none. RetryLater before 10:00."""
-        text = self._fetched(f"{_TRADE}?bill_date={day.isoformat()}&bill_type=ALL", _TRADE)
+        text = self._fetched(day, f"{_TRADE}?bill_date={day.isoformat()}&bill_type=ALL", _TRADE)
         return None if text is None else list(trade_lines(text))
 
     def fund_flow(self, day: date) -> list[FundFlow] | None:
         """All movements of the basic account: transfers to people are here, not in ``trades``."""
         query = f"bill_date={day.isoformat()}&account_type=BASIC"
-        text = self._fetched(f"{_FUND_FLOW}?{query}", _FUND_FLOW)
+        text = self._fetched(day, f"{_FUND_FLOW}?{query}", _FUND_FLOW)
         return None if text is None else list(fund_flows(text))
 
-    def _fetched(self, path_and_query: str, operation: str) -> str | None:
+    def _fetched(self, day: date, path_and_query: str, operation: str) -> str | None:
+        ready = self.ready_at(day)
+        if self._pay.gear.clock.now() < ready:
+            raise RetryLater(Reason.BUSY, operation=operation, number="not ready", retry_at=ready)
         try:
             found = self._pay.get(path_and_query, operation=operation)
         except GoneForGood as error:
@@ -135,7 +142,7 @@ def _trade_line(row: Mapping[str, str]) -> TradeLine:
         out_refund_no=_number(row.get("商户退款单号", "")) if refund else "",
         refund=fen(row.get("申请退款金额", row["退款金额"])),
         refund_state=row.get("退款状态", "") if refund else "",
-        fee=fen(row["手续费"]),
+        fee_millifen=millifen(row["手续费"]),
         currency=row.get("货币种类") or "CNY",
     )
 
@@ -157,12 +164,22 @@ def _fund_flow(row: Mapping[str, str]) -> FundFlow:
 
 
 def fen(yuan: str) -> int:
-    """``12.30`` → 1230, exactly; ``-0.05`` → -5. Never a float."""
+    """``12.30`` → 1230, exactly; ``-0.05`` → -5; a part of a fen is refused. Never a float."""
+    whole, rest = divmod(millifen(yuan), 1000)
+    if rest:
+        raise BillUnreadable(params={"reason": "a part of a fen"})
+    return whole
+
+
+def millifen(yuan: str) -> int:
+    """The same in thousandths of a fen: fees are told to five decimals of a yuan (``0.00540`` → 540)."""
     found = _YUAN.fullmatch(yuan)
     if found is None:
         raise BillUnreadable(params={"reason": "an amount that is none"})
-    sign, whole, cents = found.groups()
-    amount = int(whole) * 100 + int((cents or "").ljust(2, "0"))
+    sign, whole, decimals = found[1], found[2], (found[3] or "").ljust(5, "0")
+    if decimals[5:].strip("0"):
+        raise BillUnreadable(params={"reason": "more decimals than there should be"})
+    amount = int(whole) * 100_000 + int(decimals[:5])
     return -amount if sign else amount
 
 

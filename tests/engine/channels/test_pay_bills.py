@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from growth_engine.channels.errors import RetryLater
 from growth_engine.channels.quota import CHINA
 from growth_engine.channels.wechat_pay import Bills, FundFlow, TradeLine, WechatPay
 from growth_engine.channels.wechat_pay.bills import BillUnreadable, fen, fund_flows, trade_lines
+from growth_engine.kit.clock import FixedClock
 from tests.factories.pay import Signing
 from tests.factories.platforms import Scripted
 
@@ -25,11 +26,11 @@ TRADES = "\ufeff" + (
     "应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,"
     "手续费,费率,订单金额,申请退款金额,费率备注\r\n"
     "`2026-06-01 09:59:58,`wx1,`1600000001,`0,`,`4200001,`ord_1,`oA,`JSAPI,`SUCCESS,`OTHERS,`CNY,"
-    "`9.90,`0.00,`0,`0,`0.00,`0.00,`,`,`会员, 30 天,`x,`0.05,`0.60%,`9.90,`0.00,`\r\n"
+    "`9.90,`0.00,`0,`0,`0.00,`0.00,`,`,`会员, 30 天,`x,`0.05940,`0.60%,`9.90,`0.00,`\r\n"
     "`2026-06-01 12:00:00,`wx1,`1600000001,`0,`,`4200001,`ord_1,`oA,`JSAPI,`REFUND,`OTHERS,`CNY,"
-    "`0.00,`0.00,`5000001,`rfd_1,`3.00,`0.00,`ORIGINAL,`SUCCESS,`会员,`x,`-0.02,`0.60%,`0.00,`3.00,`\r\n"
+    "`0.00,`0.00,`5000001,`rfd_1,`3.00,`0.00,`ORIGINAL,`SUCCESS,`会员,`x,`-0.01800,`0.60%,`0.00,`3.00,`\r\n"
     "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额\r\n"
-    "`2,`9.90,`3.00,`0.00,`0.03,`9.90,`3.00\r\n"
+    "`2,`9.90,`3.00,`0.00,`0.04140,`9.90,`3.00\r\n"
 )
 FLOW = (
     "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号\n"
@@ -47,9 +48,9 @@ def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
 
 def test_a_trade_bill_is_read_by_its_headings() -> None:
     paid, refunded = trade_lines(TRADES.removeprefix("\ufeff"))
-    assert paid == TradeLine(at(9, 59, 58), "4200001", "ord_1", "SUCCESS", 990, fee=5)
+    assert paid == TradeLine(at(9, 59, 58), "4200001", "ord_1", "SUCCESS", 990, fee_millifen=5940)
     assert refunded == TradeLine(
-        at(12), "4200001", "ord_1", "REFUND", 0, "5000001", "rfd_1", 300, "SUCCESS", -2
+        at(12), "4200001", "ord_1", "REFUND", 0, "5000001", "rfd_1", 300, "SUCCESS", -1800
     )
 
 
@@ -64,13 +65,16 @@ def test_yuan_become_fen_exactly(amount: int) -> None:
     sign = "-" if amount < 0 else ""
     whole, cents = divmod(abs(amount), 100)
     assert fen(f"{sign}{whole}.{cents:02d}") == amount
+    assert fen(f"{sign}{whole}.{cents:02d}000") == amount
     if cents == 0:
         assert fen(f"{sign}{whole}") == amount
     if cents % 10 == 0:
         assert fen(f"{sign}{whole}.{cents // 10}") == amount
 
 
-@pytest.mark.parametrize("text", ["", ".5", "1.234", "1,000.00", "1e3", "NaN", "¥1", "1.", "--1", " 1", "１"])
+@pytest.mark.parametrize(
+    "text", ["", ".5", "1.234", "1,000.00", "1e3", "NaN", "¥1", "1.", "--1", " 1", "１", "0.0000001"]
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(BillUnreadable):
         fen(text)
@@ -84,7 +88,7 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         lambda text: text.replace("`9.90,`0.00", "`9.90", 1),
         lambda text: text.replace("商户订单号", "号"),
         lambda text: text.replace("`2026-06-01 09:59:58", "`yesterday"),
-        lambda text: text.replace("`0.05", "`free"),
+        lambda text: text.replace("`0.05940", "`free"),
     ],
 )
 def test_a_damaged_bill_is_refused_whole(damage: Any) -> None:
@@ -97,6 +101,11 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     for read in (trade_lines, fund_flows):
         with contextlib.suppress(BillUnreadable):
             list(read(text))
+
+
+@pytest.fixture(autouse=True)
+def _the_day_after(clock: FixedClock) -> None:
+    clock.set(at(10) + timedelta(days=1))
 
 
 ADDRESS = "https://api.mch.weixin.qq.com/v3/billdownload/file?token=abc"
@@ -140,6 +149,16 @@ def test_a_bill_with_another_hash_is_not_read(pay: WechatPay, platform: Scripted
     with pytest.raises(RetryLater) as caught:
         Bills(pay).trades(DAY)
     assert caught.value.number == "another hash"
+
+
+def test_a_bill_is_not_asked_for_before_ten_the_next_day(
+    pay: WechatPay, platform: Scripted, clock: FixedClock
+) -> None:
+    clock.set(at(23, 59) + timedelta(hours=10))
+    with pytest.raises(RetryLater) as caught:
+        Bills(pay).trades(DAY)
+    assert caught.value.retry_at == at(10) + timedelta(days=1)
+    assert platform.requests == []
 
 
 def test_a_day_without_trade_has_no_bill_and_one_in_the_making_comes_later(
