@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from growth_engine.kit.i18n import N_, translate
+from growth_engine.web import form_money
 
 #: Templates of marshmallow 4 (``fields.py``, ``validate.py``) with values in them.
 _TEMPLATES = [
@@ -48,22 +49,35 @@ _PLAIN = {
 _COMPILED = [(re.compile(pattern), message) for pattern, message in _TEMPLATES]
 
 
-def in_words(problem: Any) -> list[str]:
-    """One field's problems (a text, a list, or a nested mapping) as translated sentences."""
+#: Said of a whole number, which is what an amount is kept as; people are told how to write it instead.
+_NO_NUMBER = "Not a valid integer."
+
+
+def in_words(problem: Any, places: int | None = None) -> list[str]:
+    """One field's problems (a text, a list, or a nested mapping) as translated sentences.
+
+    ``places``: the field is an amount or a rate written with so many decimals; limits are told likewise.
+    """
     if not problem:
         return []
     if isinstance(problem, str):
-        return [_sentence(problem)]
-    if isinstance(problem, Mapping):
-        return [text for inner in problem.values() for text in in_words(inner)]
-    return [text for inner in problem for text in in_words(inner)]
+        return [_sentence(problem, places)]
+    inner = problem.values() if isinstance(problem, Mapping) else problem
+    return [text for one in inner for text in in_words(one, places)]
 
 
-def _sentence(message: str) -> str:
+def _sentence(message: str, places: int | None) -> str:
+    if places is not None and message == _NO_NUMBER:
+        return translate(N_("Write a number with at most %(places)s decimals."), {"places": places})
     if message in _PLAIN:
         return translate(_PLAIN[message])
     for pattern, words in _COMPILED:
         match = pattern.fullmatch(message)
         if match:
-            return translate(words, match.groupdict())
+            return translate(words, {name: _limit(one, places) for name, one in match.groupdict().items()})
     return translate(message)
+
+
+def _limit(number: str, places: int | None) -> str:
+    whole = number.lstrip("-").isdecimal()
+    return form_money.written(int(number), places) if places is not None and whole else number

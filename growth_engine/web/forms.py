@@ -1,7 +1,8 @@
 """Forms drawn from marshmallow schemas: fields to show, what was sent read back, problems in words.
 
 A field's ``metadata`` may hold ``label``, ``help``, ``unit``, ``section``, ``placeholder`` (message ids)
-and ``widget`` (textarea, email, password, color, url, hidden, datetime-local …).
+and ``widget`` (textarea, email, password, color, url, hidden, datetime-local …). ``money`` marks an amount
+in minor units, ``hundredths`` a rate in basis points or such an amount: people write both with decimals.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from werkzeug.datastructures import MultiDict
 
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import translate
+from growth_engine.web import form_money
 from growth_engine.web.form_problems import in_words
 
 #: More rows than this in one list of a form is no person's typing.
@@ -46,18 +48,42 @@ class FormField:
     """Of a list of things: the fields of each."""
     blank: Sequence[FormField] = ()
     """Of a list of things: the fields of a further one; ``__n__`` stands for its number."""
+    settled: bool = False
+    """Of a choice: one of the options always holds, so "none" is not offered."""
+    follows: str = ""
+    """Id of the choice (bp or fixed) that says whether ``unit`` is % or the currency."""
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a field needs to know of the form it stands in."""
+
+    schema: Schema
+    values: Values
+    zone: str
+    prefix: str
+    currency: str
 
 
 def form_fields(
-    schema: Schema, values: Values, problems: Values | None = None, *, zone: str = "UTC", prefix: str = ""
+    schema: Schema,
+    values: Values,
+    problems: Values | None = None,
+    *,
+    zone: str = "UTC",
+    prefix: str = "",
+    currency: str = "",
 ) -> list[FormField]:
     """The fields of ``schema``, filled from ``values`` (loaded, dumped or raw from ``read_form``).
 
-    ``problems`` is what ``ValidationError.messages`` holds.
+    ``problems`` is what ``ValidationError.messages`` holds; ``currency`` the one of amounts in a schema
+    without a field of this name.
     """
     problems = problems or {}
+    around = _Around(schema, values, zone, prefix, form_money.currency_of(schema, values, outer=currency))
     return [
-        _form_field(name, one, values.get(name, _default(one)), problems.get(name), zone, prefix)
+        _form_field(name, one, values.get(name, _default(one)), problems.get(name), around)
         for name, one in schema.fields.items()
         if not one.dump_only
     ]
@@ -78,10 +104,8 @@ def _default(one: fields.Field[Any]) -> Any:
     return default if isinstance(default, (str, int, float, bool, list, dict)) else None
 
 
-def _form_field(
-    name: str, one: fields.Field[Any], value: Any, problem: Any, zone: str, prefix: str
-) -> FormField:
-    full = f"{prefix}{name}"
+def _form_field(name: str, one: fields.Field[Any], value: Any, problem: Any, around: _Around) -> FormField:
+    full = f"{around.prefix}{name}"
     texts = one.metadata
     widget = _widget(one)
     shared: dict[str, Any] = {
@@ -95,13 +119,46 @@ def _form_field(
         "required": one.required or (_is_needed(one) and widget not in ("switch", "rows", "checkboxes")),
     }
     if widget == "rows":
-        return _rows(shared, one, value, problem, zone)
+        return _rows(shared, one, value, problem, around)
+    by = form_money.unit_field(name, one, around.schema)
+    counted_as = str(around.values.get(by, _default(around.schema.fields[by]))) if by else ""
+    places = form_money.digits(one, counted_as, around.currency)
+    if places is not None:
+        return _amount(shared, value, problem, around, by, counted_as, places)
     return FormField(
         **shared,
-        value=_shown(value, widget, zone),
+        value=_shown(value, widget, around.zone),
         errors=in_words(problem),
         options=options(one),
         attributes=_attributes(one),
+        settled=_default(one) not in (None, ""),
+    )
+
+
+def _amount(
+    shared: dict[str, Any],
+    value: Any,
+    problem: Any,
+    around: _Around,
+    by: str,
+    counted_as: str,
+    places: int,
+) -> FormField:
+    """An amount or a rate, as people write it."""
+    is_share = bool(by) and counted_as != "fixed"
+    text = "" if value is None else str(value)
+    if isinstance(value, int):
+        text = form_money.shortly(value) if is_share else form_money.written(value, places)
+    if by:
+        shared["help"] = ""  # it is about basis points, which only programs write
+    shared |= {"widget": "text", "unit": "%" if is_share else around.currency}
+    return FormField(
+        **shared,
+        value=text,
+        errors=in_words(problem, places),
+        attributes={"inputmode": "decimal", "autocomplete": "off"},
+        follows=f"f-{around.prefix}{by}" if by else "",
+        currency=around.currency,
     )
 
 
@@ -110,7 +167,9 @@ def _is_needed(one: fields.Field[Any]) -> bool:
     return not one.allow_none and isinstance(one, (fields.Integer, fields.Float, fields.Decimal))
 
 
-def _rows(shared: dict[str, Any], one: fields.Field[Any], value: Any, problem: Any, zone: str) -> FormField:
+def _rows(
+    shared: dict[str, Any], one: fields.Field[Any], value: Any, problem: Any, around: _Around
+) -> FormField:
     assert isinstance(one, fields.List)
     assert isinstance(one.inner, fields.Nested)
     inner = one.inner.schema
@@ -120,13 +179,16 @@ def _rows(shared: dict[str, Any], one: fields.Field[Any], value: Any, problem: A
             inner,
             row,
             wrong.get(number, wrong.get(str(number))),
-            zone=zone,
+            zone=around.zone,
             prefix=f"{shared['name']}-{number}-",
+            currency=around.currency,
         )
         for number, row in enumerate(value or [])
         if isinstance(row, Mapping)
     ]
-    blank = form_fields(inner, {}, zone=zone, prefix=f"{shared['name']}-__n__-")
+    blank = form_fields(
+        inner, {}, zone=around.zone, prefix=f"{shared['name']}-__n__-", currency=around.currency
+    )
     return FormField(**shared, value=value, errors=() if wrong else in_words(problem), rows=rows, blank=blank)
 
 
@@ -235,14 +297,15 @@ def load(schema: Schema, values: Values) -> dict[str, Any]:
 
 
 def read_form(
-    schema: Schema, sent: MultiDict[str, str], *, zone: str = "UTC", prefix: str = ""
+    schema: Schema, sent: MultiDict[str, str], *, zone: str = "UTC", prefix: str = "", currency: str = ""
 ) -> dict[str, Any]:
     """What a form sent, in the shape ``schema.load`` takes.
 
     Empty inputs become ``None`` where that is allowed and are left out otherwise; a moment typed in the
-    workspace's zone becomes UTC.
+    workspace's zone becomes UTC, amounts become minor units and rates basis points.
     """
     values: dict[str, Any] = {}
+    currency = form_money.currency_of(schema, sent, prefix, currency)
     for name, one in schema.fields.items():
         if one.dump_only:
             continue
@@ -251,11 +314,15 @@ def read_form(
         if widget == "switch":
             values[name] = full in sent
         elif widget == "rows":
-            values[name] = _read_rows(one, sent, full, zone)
+            values[name] = _read_rows(one, sent, full, zone, currency)
         elif widget == "checkboxes":
             values[name] = sent.getlist(full)
         elif full in sent:
             _read_one(values, name, one, sent[full], widget, zone)
+            by = form_money.unit_field(name, one, schema)
+            places = form_money.digits(one, sent.get(f"{prefix}{by}", "") if by else "", currency)
+            if places is not None and isinstance(values.get(name), str):
+                values[name] = form_money.read(values[name], places)
     return values
 
 
@@ -287,7 +354,7 @@ def _utc(text: str, zone: str) -> str:
 
 
 def _read_rows(
-    one: fields.Field[Any], sent: MultiDict[str, str], full: str, zone: str
+    one: fields.Field[Any], sent: MultiDict[str, str], full: str, zone: str, currency: str
 ) -> list[dict[str, Any]]:
     """Rows in the order of their numbers; those left wholly empty are dropped."""
     assert isinstance(one, fields.List)
@@ -302,5 +369,5 @@ def _read_rows(
     for number in sorted(numbers)[: MOST_ROWS + 1]:
         prefix = f"{full}-{number}-"
         if any(value.strip() for key, value in sent.items() if key.startswith(prefix)):
-            rows.append(read_form(inner, sent, zone=zone, prefix=prefix))
+            rows.append(read_form(inner, sent, zone=zone, prefix=prefix, currency=currency))
     return rows

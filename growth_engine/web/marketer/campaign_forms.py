@@ -66,6 +66,8 @@ class EditorForm:
     basics: dict[str, forms.FormField]
     copy: dict[str, forms.FormField]
     reward: Sequence[forms.FormField]
+    selling: Sequence[forms.FormField]
+    commission: Sequence[forms.FormField]
     rules: Sequence[forms.FormField]
     protection: Sequence[forms.FormField]
 
@@ -89,6 +91,8 @@ def editor_form(play: Play, draft: Draft, zone: str) -> EditorForm:
         basics={one.name: one for one in basics},
         copy={one.name.removeprefix(COPY): one for one in copy},
         reward=rules.get("reward", []),
+        selling=rules.get("selling", []),
+        commission=rules.get("commission", []),
         rules=rules.get("rules", []),
         protection=rules.get("protection", []),
     )

@@ -22,3 +22,42 @@
     if (opener.hasAttribute && opener.hasAttribute("data-open-node")) opener.setAttribute("aria-expanded", "false");
   });
 })();
+
+/* Rates say % or the currency, as the choice beside them does. */
+(function () {
+  "use strict";
+  document.addEventListener("change", function (event) {
+    if (!event.target.id) return;
+    document.querySelectorAll("[data-follows]").forEach(function (unit) {
+      if (unit.getAttribute("data-follows") !== event.target.id) return;
+      unit.textContent = event.target.value === "fixed" ? unit.getAttribute("data-currency") : "%";
+    });
+  });
+})();
+
+/* Lists with boxes: one box for all of them, and how many are chosen. The actions need at least one. */
+(function () {
+  "use strict";
+  function boxes(form) {
+    return Array.prototype.slice.call(form.querySelectorAll("input[data-pick]"));
+  }
+  function tell(form) {
+    var all = boxes(form);
+    var chosen = all.filter(function (box) { return box.checked; }).length;
+    form.querySelectorAll("[data-picked]").forEach(function (place) { place.textContent = String(chosen); });
+    form.querySelectorAll("[data-needs-pick]").forEach(function (button) { button.disabled = chosen === 0; });
+    form.querySelectorAll("[data-pick-all]").forEach(function (box) {
+      box.checked = chosen > 0 && chosen === all.length;
+      box.indeterminate = chosen > 0 && chosen < all.length;
+    });
+  }
+  document.addEventListener("change", function (event) {
+    var box = event.target;
+    if (!box.form || !box.form.hasAttribute("data-picks")) return;
+    if (box.hasAttribute("data-pick-all")) boxes(box.form).forEach(function (one) { one.checked = box.checked; });
+    tell(box.form);
+  });
+  window.addEventListener("pageshow", function () {
+    document.querySelectorAll("form[data-picks]").forEach(tell);
+  });
+})();

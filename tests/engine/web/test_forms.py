@@ -138,3 +138,96 @@ def test_empty_inputs_are_none_where_that_is_allowed_and_left_out_otherwise() ->
 def test_a_flood_of_rows_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = MultiDict({f"tiers-{number}-invites": "1" for number in range(500)})
     assert len(forms.read_form(Config(), sent)["tiers"]) == forms.MOST_ROWS + 1
+
+
+class Rate(Schema):
+    unit = fields.String(load_default="bp", validate=validate.OneOf(["bp", "fixed"]))
+    value = fields.Integer(
+        required=True, validate=validate.Range(min=0, max=10_000), metadata={"hundredths": True}
+    )
+
+
+class Selling(Schema):
+    currency = fields.String(load_default="CNY", validate=validate.OneOf(["CNY", "JPY"]))
+    spent = fields.Integer(
+        load_default=0, validate=validate.Range(min=0, max=100_000), metadata={"money": True}
+    )
+    cap = fields.Integer(load_default=None, allow_none=True, metadata={"money": True})
+    first_unit = fields.String(load_default="bp", validate=validate.OneOf(["bp", "fixed"]))
+    first_value = fields.Integer(load_default=1000, metadata={"hundredths": True})
+    others = fields.List(fields.Nested(Rate), load_default=list)
+
+
+def test_amounts_and_rates_are_shown_as_people_write_them() -> None:
+    values = {
+        "spent": 5900,
+        "first_value": 1250,
+        "others": [{"unit": "bp", "value": 2000}, {"unit": "fixed", "value": 500}],
+    }
+    form = _by_name(forms.form_fields(Selling(), values))
+    assert (form["spent"].value, form["spent"].unit) == ("59.00", "CNY")
+    assert form["spent"].attributes == {"inputmode": "decimal", "autocomplete": "off"}
+    assert form["cap"].value == ""
+    assert (form["first_value"].value, form["first_value"].unit) == ("12.5", "%")
+    assert form["first_value"].follows == "f-first_unit"
+    share, amount = form["others"].rows
+    assert (share[1].value, share[1].unit) == ("20", "%")
+    assert (amount[1].value, amount[1].unit) == ("5.00", "CNY")
+
+
+def test_a_currency_without_decimals_has_none() -> None:
+    values = {"currency": "JPY", "spent": 5900, "first_unit": "fixed", "first_value": 300}
+    form = _by_name(forms.form_fields(Selling(), values))
+    assert (form["spent"].value, form["spent"].unit) == ("5900", "JPY")
+    assert form["first_value"].value == "300"
+    sent = MultiDict({"currency": "JPY", "spent": "1,200", "first_unit": "fixed", "first_value": "300"})
+    loaded = forms.load(Selling(), forms.read_form(Selling(), sent))
+    assert (loaded["spent"], loaded["first_value"]) == (1200, 300)
+
+
+def test_amounts_and_rates_are_read_exactly() -> None:
+    sent = MultiDict(
+        {
+            "spent": "1,0.29",
+            "cap": "",
+            "first_unit": "bp",
+            "first_value": "33.33",
+            "others-0-unit": "fixed",
+            "others-0-value": "５.1",
+        }
+    )
+    loaded = forms.load(Selling(), forms.read_form(Selling(), sent))
+    assert loaded["spent"] == 1029
+    assert loaded["cap"] is None
+    assert loaded["first_value"] == 3333
+    assert loaded["others"] == [{"unit": "fixed", "value": 510}]
+
+
+@pytest.mark.parametrize("typed", ["12.345", "1e5", "many", "1.2.3", "0x10", "--5", "1" * 400])
+def test_what_is_no_amount_comes_back_as_it_was_typed(typed: str) -> None:
+    values = forms.read_form(Selling(), MultiDict({"spent": typed}))
+    with pytest.raises(Invalid) as refused:
+        forms.load(Selling(), values)
+    field = _by_name(forms.form_fields(Selling(), values, refused.value.extra["errors"]))["spent"]
+    assert field.value == typed
+    assert field.errors
+
+
+@pytest.mark.parametrize("typed", ["1_000", "+7", "٧", " 7 ", "-3"])
+def test_nothing_that_reads_as_a_whole_number_slips_through_as_minor_units(typed: str) -> None:
+    found = forms.read_form(Selling(), MultiDict({"spent": typed}))["spent"]
+    assert found in (100_000, 700, -300)
+
+
+def test_limits_of_amounts_are_told_as_people_write_them() -> None:
+    values = forms.read_form(Selling(), MultiDict({"spent": "5000"}))
+    with pytest.raises(Invalid) as refused:
+        forms.load(Selling(), values)
+    field = _by_name(forms.form_fields(Selling(), values, refused.value.extra["errors"]))["spent"]
+    assert field.errors == ["Must be between 0.00 and 1000.00."]
+    assert field.value == "5000.00"
+
+
+def test_a_choice_that_always_holds_offers_no_none() -> None:
+    form = _by_name(forms.form_fields(Config(), {}))
+    assert form["mode"].settled
