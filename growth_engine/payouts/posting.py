@@ -187,7 +187,7 @@ class WalletRules:
 
     def _is_erased(self, payout: PayoutRow) -> bool:
         """Recipients of people erased meanwhile are kept no longer than the provider might need them
-        (docs/decisions/0010)."""
+        (docs/decisions/0011)."""
         owner = self.facts.owners.get(payout.contact_id)
         return owner is None or owner.erased
 

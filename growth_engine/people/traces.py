@@ -81,6 +81,37 @@ _INBOX = (
     "  WHERE position(convert_to(p.id, 'UTF8') IN m.raw || coalesce(m.content, '')) > 0)))"
 )
 
+#: Amounts in the person's wallet. The book is named after the workspace (``ledger.money.wallet_book``).
+_WALLET = (
+    "t.book_id = 'wal_' || substr(current_setting('ge.workspace_id'), 5)"
+    " AND t.account IN ('available', 'reserved')"
+)
+_ACCOUNTS = text(
+    f"SELECT to_jsonb(t) - 'workspace_id' AS row FROM accounts t WHERE {_WALLET}"  # noqa: S608
+    " AND t.owner = ANY(:family) ORDER BY t.account, t.owner, t.currency"
+)
+_LEGS = text(
+    f"SELECT to_jsonb(t) - 'workspace_id' AS row FROM legs t WHERE {_WALLET}"  # noqa: S608
+    " AND t.owner = ANY(:family) ORDER BY t.seq, t.line"
+)
+_BINDINGS = text(
+    "SELECT to_jsonb(b) - 'workspace_id' AS row FROM participants p"
+    " JOIN bindings b ON b.campaign_id = p.campaign_id AND b.buyer = p.number"
+    " WHERE p.contact_id = ANY(:family) ORDER BY b.campaign_id, b.buyer"
+)
+
+
+def _of_orders(table: str, order: str) -> TextClause:
+    return text(
+        f"SELECT to_jsonb(t) - 'workspace_id' AS row FROM orders o JOIN {table} t ON t.order_id = o.id"  # noqa: S608
+        f" WHERE o.contact_id = ANY(:family) ORDER BY t.order_id, {order}"
+    )
+
+
+def _moves(table: str) -> TextClause:
+    return text(f"UPDATE {table} SET contact_id = :kept WHERE contact_id = :merged")  # noqa: S608
+
+
 TRACES: Final = (
     # The first three are this slice's own: merged and erased in words (merging.py, erasure.py).
     Trace("contacts", export=_of_family("contacts", "t.id", "id")),
@@ -146,6 +177,31 @@ TRACES: Final = (
             f" state = CASE state WHEN 'refused' THEN 'refused' ELSE 'done' END WHERE {_INBOX}"
         ),
     ),
+    # What was bought and earned is the person's, whichever of their contacts it was filed under.
+    Trace("orders", export=_of_family("orders", "t.id"), merge=_moves("orders")),
+    Trace("order_lines", export=_of_orders("order_lines", "t.line")),
+    Trace("payments", export=_of_orders("payments", "t.id")),
+    Trace("refunds", export=_of_orders("refunds", "t.id")),
+    Trace("bindings", export=_BINDINGS),
+    Trace("commissions", export=_of_family("commissions", "t.id"), merge=_moves("commissions")),
+    Trace(
+        "promoters",
+        export=_of_family("promoters", "t.campaign_id, t.number"),
+        merge=_moves("promoters"),
+        erase=text("UPDATE promoters SET note = '' WHERE contact_id = ANY(:family) AND note <> ''"),
+    ),
+    # Payouts change owners together with the account that holds their money: the wallet's own Event does
+    # both (``payouts.reactions``). A payout under way keeps its recipient until it has ended.
+    Trace(
+        "payouts",
+        export=_of_family("payouts", "t.id"),
+        erase=text(
+            "UPDATE payouts SET recipient = '{}' WHERE contact_id = ANY(:family)"
+            " AND state IN ('paid', 'failed', 'rejected', 'cancelled') AND recipient <> '{}'"
+        ),
+    ),
+    Trace("accounts", export=_ACCOUNTS),
+    Trace("legs", export=_LEGS),
     # Stored answers of the API may quote a nickname or a phone number beside the ``:ids`` they are about.
     Trace(
         "idempotency_keys",

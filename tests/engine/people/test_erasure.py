@@ -17,6 +17,11 @@ from growth_engine.people import queries, service
 from growth_engine.people.rules import Identity
 from tests.factories.people import campaign_of, make_contact, make_grants, make_participant, make_plan
 
+#: What people buy, earn and withdraw; tests/engine/payouts/test_people.py is about these.
+MONEY = (
+    "orders", "order_lines", "payments", "refunds", "bindings", "commissions", "promoters", "payouts",
+    "accounts", "legs",
+)  # fmt: skip
 PHONE, NAME, OPENID, DEVICE = "+8613800138000", "王小明的昵称", "oSecretOpenId", "device-hash-of-person"
 
 
@@ -126,6 +131,7 @@ def test_export_holds_everything_that_is_known(parts: Parts, workspace: str, clo
         "messages": 2,
         "posters": 0,
         "inbox_messages": 0,
+        **dict.fromkeys(MONEY, 0),
     }
     assert held["entries"][0]["body"]["reasons"][0]["code"] == "not_new"
     assert held["entries"][0]["facts"] == {"contact_id": contact}
