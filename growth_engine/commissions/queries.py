@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UnaryExpression, func, select
+from sqlalchemy import UnaryExpression, and_, func, or_, select
 
 from growth_engine.commissions.models import Binding, Commission, Promoter
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import NotFound
 from growth_engine.kit.i18n import N_
-from growth_engine.ledger.models import Account
+from growth_engine.ledger.models import Account, JournalEntry, LegRow
 from growth_engine.ledger.money import AVAILABLE, wallet_book
+from growth_engine.orders.models import Order
 
 MOST_PER_PAGE = 100
+#: Kinds of Entries that name an order.
+ORDER_KINDS = ("order", "payment", "refund", "cancel")
 
 
 class UnknownCommission(NotFound):
@@ -149,6 +152,12 @@ def promoter_counts(ctx: Ctx, campaign_id: str) -> Mapping[str, int]:
     return dict(ctx.session.execute(query).all())
 
 
+def promoters_by_number(ctx: Ctx, campaign_id: str, numbers: Iterable[int]) -> Mapping[int, Promoter]:
+    """What some participants did as sellers and buyers; nothing for those who did neither."""
+    query = select(Promoter).where(Promoter.campaign_id == campaign_id, Promoter.number.in_(set(numbers)))
+    return {one.number: one for one in ctx.session.scalars(query)}
+
+
 def binding(ctx: Ctx, campaign_id: str, buyer: int) -> Binding | None:
     return ctx.session.get(Binding, (campaign_id, buyer))
 
@@ -164,6 +173,48 @@ def bound_to(
         .limit(limit)
     )
     return ctx.session.scalars(query).all()
+
+
+def bound_count(ctx: Ctx, campaign_id: str, promoter: int) -> int:
+    query = select(func.count()).where(Binding.campaign_id == campaign_id, Binding.promoter == promoter)
+    return ctx.session.scalar(query) or 0
+
+
+# -- what the books say --------------------------------------------------------------------------------
+
+
+def movements(ctx: Ctx, ref: str) -> Sequence[tuple[JournalEntry, Sequence[LegRow]]]:
+    """What moved for a commission (or an order's fee), oldest first: Entries with their legs about it."""
+    query = (
+        select(JournalEntry, LegRow)
+        .join(LegRow, (LegRow.book_id == JournalEntry.book_id) & (LegRow.seq == JournalEntry.seq))
+        .where(LegRow.ref == ref, LegRow.workspace_id == ctx.workspace_id)
+        .order_by(JournalEntry.at, JournalEntry.book_id, JournalEntry.seq, LegRow.line)
+    )
+    found: dict[tuple[str, int], tuple[JournalEntry, list[LegRow]]] = {}
+    for entry, leg in ctx.session.execute(query).tuples():
+        found.setdefault((entry.book_id, entry.seq), (entry, []))[1].append(leg)
+    return list(found.values())
+
+
+def entries_of_order(ctx: Ctx, order: Order, shares: Sequence[Commission]) -> Sequence[JournalEntry]:
+    """Everything the campaign's book says about an order, oldest first: refused wishes, and what became
+    of its shares later."""
+    about_shares = select(LegRow.seq).where(
+        LegRow.ref.in_([one.id for one in shares]), LegRow.book_id == order.campaign_id
+    )
+    named = and_(
+        # Through the buyer's own Entries, which an index finds.
+        JournalEntry.member == order.buyer,
+        JournalEntry.kind.in_(ORDER_KINDS),
+        JournalEntry.body["result"]["order_id"].astext == order.id,
+    )
+    query = select(JournalEntry).where(
+        JournalEntry.book_id == order.campaign_id,
+        JournalEntry.seq >= order.seq,
+        or_(named, JournalEntry.seq.in_(about_shares), JournalEntry.seq.in_([one.seq for one in shares])),
+    )
+    return ctx.session.scalars(query.order_by(JournalEntry.seq)).all()
 
 
 def available(ctx: Ctx, contact_ids: Sequence[str], currency: str) -> Mapping[str, int]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import ColumnElement, Row, func, or_, select, text
 
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import NotFound
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.tx import Database
 from growth_engine.orders.models import Order, OrderLine, Payment, Product, Refund
+from growth_engine.people.models import Contact
 
 MOST_PER_PAGE = 100
 
@@ -118,7 +119,7 @@ def orders_page(
     before: str | None = None,
     limit: int = 50,
 ) -> Sequence[Order]:
-    """Orders, newest first; ``search`` is an order number, an id or the shop's own id."""
+    """Orders, newest first; ``search`` is an order number, an id, the shop's own id or part of a name."""
     query = select(Order).where(Order.workspace_id == ctx.workspace_id)
     if campaign_id:
         query = query.where(Order.campaign_id == campaign_id)
@@ -129,12 +130,26 @@ def orders_page(
     if external_id:
         query = query.where(Order.external_id == external_id)
     if search:
-        number = int(search) if search.isascii() and search.isdigit() and len(search) < 19 else None
-        named = (Order.id == search) | (Order.external_id == search)
-        query = query.where(named | (Order.number == number) if number is not None else named)
+        query = query.where(_named(ctx, search))
     if before:
         query = query.where(Order.id < before)
     return ctx.session.scalars(query.order_by(Order.id.desc()).limit(limit)).all()
+
+
+def _named(ctx: Ctx, search: str) -> ColumnElement[bool]:
+    buyers = select(Contact.id).where(
+        Contact.workspace_id == ctx.workspace_id, Contact.nickname.icontains(search, autoescape=True)
+    )
+    wanted = or_(Order.id == search, Order.external_id == search, Order.contact_id.in_(buyers))
+    if search.isascii() and search.isdigit() and len(search) < 19:
+        wanted = or_(wanted, Order.number == int(search))
+    return wanted
+
+
+def counts(ctx: Ctx, campaign_id: str) -> Mapping[str, int]:
+    """How many orders of a campaign are in each state."""
+    query = select(Order.state, func.count()).where(Order.campaign_id == campaign_id).group_by(Order.state)
+    return dict(ctx.session.execute(query).tuples().all())
 
 
 def lines(ctx: Ctx, order_ids: Iterable[str]) -> Mapping[str, Sequence[OrderLine]]:
