@@ -117,7 +117,7 @@ def parse(content: bytes, account: str) -> list[Inbound]:
 def moment(said: Fields) -> datetime:
     """``CreateTime``, whole seconds since 1970."""
     seconds = said.number("CreateTime")
-    if seconds is None or seconds > _LATEST:
+    if seconds is None or not 0 <= seconds <= _LATEST:
         raise Unreadable
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -67,7 +67,9 @@ def decrypt(encrypted: str, key: str = AES_KEY) -> tuple[bytes, str]:
 def document(form: str, values: Mapping[str, Any]) -> bytes:
     if form == "json":
         return json.dumps(values, ensure_ascii=False).encode()
-    return f"<xml>{''.join(_element(name, value) for name, value in values.items())}</xml>".encode()
+    return f"<xml>{''.join(_element(name, value) for name, value in values.items())}</xml>".encode(
+        errors="replace"
+    )
 
 
 def _element(name: str, value: Any) -> str:

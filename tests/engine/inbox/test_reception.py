@@ -216,11 +216,16 @@ def test_what_takes_too_long_is_answered_empty_and_its_reply_goes_another_way(
 
 
 def test_when_every_place_is_taken_the_job_understands_it(
-    listener: Listener, parts: Parts, workspace: str, client: FlaskClient, run_jobs: Callable[..., int]
+    listener: Listener,
+    parts: Parts,
+    workspace: str,
+    client: FlaskClient,
+    run_jobs: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     oa = Caller(client, "wechat_oa", connect_oa(parts, workspace))
     desk: Desk = client.application.extensions["growth.inbox"]
-    desk._places = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(desk, "_places", threading.BoundedSemaphore(1))
     release = threading.Event()
     listener.does = lambda ctx, inbound: (release.wait(10), None)[1]
     with ThreadPoolExecutor(1) as pool:
@@ -378,11 +383,11 @@ def test_the_first_right_call_makes_an_account_active(oa: Caller, parts: Parts, 
 
 
 def test_a_key_just_changed_counts_at_once(
-    oa: Caller, listener: Listener, parts: Parts, workspace: str
+    oa: Caller, listener: Listener, parts: Parts, workspace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk: Desk = oa.client.application.extensions["growth.inbox"]
     now = [0.0]
-    desk.accounts._seconds = lambda: now[0]
+    monkeypatch.setattr(desk.accounts, "_seconds", lambda: now[0])
     assert oa.say(Event="subscribe").status_code == 200
     with parts.open(workspace) as ctx:  # another process did this
         connections.replace_key(ctx, oa.account, "token", "another-token")
