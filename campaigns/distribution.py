@@ -313,9 +313,9 @@ def _line(
 
 def _rate_of(config: Mapping[str, Any], sku: str, tier: str, level: int) -> tuple[str, int, str]:
     """(unit, value, where it is set): the most exact rate, also when it is 0."""
-    set_for = {(one["sku"], one["tier"], one["level"]): one for one in config["overrides"]}
+    set_for = {(one["sku"], one["tier"]): one for one in config["overrides"] if one["level"] == level}
     for key, why in (((sku, tier), "product_tier"), ((sku, ""), "product"), (("", tier), "tier")):
-        if (why != "product_tier" or tier) and (found := set_for.get((*key, level))) is not None:
+        if (why == "product" or tier) and (found := set_for.get(key)) is not None:
             return found["unit"], found["value"], why
     return config[f"level{level}_unit"], config[f"level{level}_value"], "base"
 
@@ -327,7 +327,8 @@ def _moved(event: OrderMoved, state: State, config: Mapping[str, Any]) -> Decisi
         caps = share.terms.get("caps", {})
         used = event.sellers[share.member].used
         terms = worth.limited(share.terms, event.net, used, _period(event, caps.get("period", "all")))
-        target, by_rate = worth.worth(terms, event.net), worth.uncapped(terms, event.net)
+        by_rate = worth.uncapped(terms, event.net)
+        target = worth.within(terms, by_rate)
         if target < by_rate and terms is not share.terms:
             about = {"level": share.level, "member": share.member, "currency": config["currency"]}
             reasons.append(Reason("commission_cap", {**about, "amount": target, "due": by_rate}))

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,15 +39,19 @@ from growth_engine.plays.promoting import may_promote
 class Transfer:
     """A payment (positive) or a refund (negative), minor units."""
 
+    seq: int
+    """Its Entry in the campaign's book: what came first."""
     at: datetime
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """An order as it was placed, and the money that moved since, oldest first."""
+    """An order as it was placed, and the money that moved since."""
 
     order_id: str
+    seq: int
+    """The Entry that placed it."""
     at: datetime
     buyer: int
     promoter: int
@@ -173,23 +178,22 @@ def compare(play: Play, history: History, today: Mapping[str, Any], draft: Mappi
 def replay(play: Play, config: Mapping[str, Any], history: History) -> Outcome:
     """What a config makes of a period."""
     run = _Run(play, config, history)
-    for at, sale, transfer in _in_order(history.sales):
+    for sale, transfer in _in_order(history.sales):
         if transfer is None:
             run.place(sale)
         else:
-            run.move(sale, at, transfer.amount)
+            run.move(sale, transfer)
     return run.outcome()
 
 
-def _in_order(sales: Sequence[Sale]) -> Iterator[tuple[datetime, Sale, Transfer | None]]:
-    """Every order placed and every transfer, oldest first; ties by order, placed before paid."""
-    happened: list[tuple[datetime, str, int, Sale, Transfer | None]] = []
+def _in_order(sales: Sequence[Sale]) -> Iterator[tuple[Sale, Transfer | None]]:
+    """Every order placed and every transfer, in the order of the book."""
+    happened: list[tuple[int, Sale, Transfer | None]] = []
     for sale in sales:
-        happened.append((sale.at, sale.order_id, 0, sale, None))
-        for turn, one in enumerate(sale.transfers, 1):
-            happened.append((max(sale.at, one.at), sale.order_id, turn, sale, one))
-    for at, _id, _turn, sale, transfer in sorted(happened, key=lambda one: one[:3]):
-        yield at, sale, transfer
+        happened.append((sale.seq, sale, None))
+        happened += [(one.seq, sale, one) for one in sale.transfers]
+    for _seq, sale, transfer in sorted(happened, key=itemgetter(0)):
+        yield sale, transfer
 
 
 @dataclass(slots=True)
@@ -238,9 +242,9 @@ class _Run:
             if isinstance(effect, PinShare)
         ]
 
-    def move(self, sale: Sale, at: datetime, amount: int) -> None:
-        before = max(0, self._flow[sale.order_id])
-        self._flow[sale.order_id] += amount
+    def move(self, sale: Sale, transfer: Transfer) -> None:
+        at, before = transfer.at, max(0, self._flow[sale.order_id])
+        self._flow[sale.order_id] += transfer.amount
         net = max(0, self._flow[sale.order_id])
         self._spent[sale.buyer] = self._spent.get(sale.buyer, 0) + net - before
         shares = self._pinned[sale.order_id]

@@ -36,7 +36,15 @@ def history(ctx: Ctx, campaign_id: str, *, days: int = 30, most: int = MOST_ORDE
     ids = [order.id for order in kept]
     lines, transfers = _lines(ctx, ids), _transfers(ctx, ids)
     sales = [
-        Sale(one.id, one.placed_at, one.buyer, one.promoter, lines.get(one.id, ()), transfers.get(one.id, ()))
+        Sale(
+            order_id=one.id,
+            seq=one.seq,
+            at=one.placed_at,
+            buyer=one.buyer,
+            promoter=one.promoter,
+            lines=lines.get(one.id, ()),
+            transfers=transfers.get(one.id, ()),
+        )
         for one in reversed(kept)
     ]
     posted = _posted(ctx, ids)
@@ -47,7 +55,7 @@ def history(ctx: Ctx, campaign_id: str, *, days: int = 30, most: int = MOST_ORDE
 def _orders(ctx: Ctx, campaign_id: str, since: datetime, limit: int) -> Sequence[Any]:
     """Newest first."""
     query = (
-        select(Order.id, Order.placed_at, Order.buyer, Order.promoter)
+        select(Order.id, Order.seq, Order.placed_at, Order.buyer, Order.promoter)
         .where(
             Order.workspace_id == ctx.workspace_id,
             Order.campaign_id == campaign_id,
@@ -72,16 +80,15 @@ def _lines(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[contract.Order
 
 
 def _transfers(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[Transfer]]:
-    """Payments and refunds in the order of the books."""
-    came = select(Payment.order_id, Payment.at, Payment.amount, Payment.seq).where(
+    came = select(Payment.order_id, Payment.seq, Payment.at, Payment.amount).where(
         Payment.workspace_id == ctx.workspace_id, Payment.order_id == _any_of(ids)
     )
-    went = select(Refund.order_id, Refund.at, -Refund.amount, Refund.seq).where(
+    went = select(Refund.order_id, Refund.seq, Refund.at, -Refund.amount).where(
         Refund.workspace_id == ctx.workspace_id, Refund.order_id == _any_of(ids)
     )
     found: dict[str, list[Transfer]] = defaultdict(list)
-    for order_id, at, amount, _seq in ctx.session.execute(union_all(came, went).order_by("seq")):
-        found[order_id].append(Transfer(at, amount))
+    for order_id, seq, at, amount in ctx.session.execute(union_all(came, went)):
+        found[order_id].append(Transfer(seq, at, amount))
     return found
 
 

@@ -29,6 +29,8 @@ def split(net: int, weights: Sequence[int]) -> list[int]:
     somebody's commission.
     """
     total = sum(weights)
+    if len(weights) == 1 or net == total:  # nearly every order there is
+        return [net] if len(weights) == 1 else list(weights)
     parts = [(2 * net * weight + total) // (2 * total) for weight in weights]
     places = range(len(weights))
     while (missing := net - sum(parts)) > 0:
@@ -53,9 +55,13 @@ def uncapped(terms: Terms, net: int) -> int:
 
 def worth(terms: Terms, net: int) -> int:
     """What a share is worth while ``net`` of its order was paid and kept."""
-    by_rate = uncapped(terms, net)
+    return within(terms, uncapped(terms, net))
+
+
+def within(terms: Terms, by_rate: int) -> int:
+    """What a pinned limit leaves of what the rates give."""
     allowed = terms.get("allowed")
-    return by_rate if allowed is None else min(by_rate, allowed)
+    return by_rate if allowed is None else min(by_rate, int(allowed))
 
 
 def limited(terms: Terms, net: int, used: Mapping[str, int], period: str) -> Terms:

@@ -8,6 +8,7 @@ from growth_engine.plays.contract import Seller
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Member
 from growth_engine.plays.posting.selling.facts import Binding, Promoter
+from growth_engine.plays.promoting import may_promote
 
 
 def as_seller(case: Case, member: Member) -> Seller:
@@ -18,7 +19,8 @@ def as_seller(case: Case, member: Member) -> Seller:
         raise LookupError(f"the promoter row of {member.number} was not loaded")
     return Seller(
         member=member.number,
-        qualified=member.state == "active" and _qualified(case, row),
+        qualified=member.state == "active"
+        and may_promote(case.campaign.config, row.state if row else "none", row.spent if row else 0),
         why=_why(member, row),
         tier=row.tier if row else "",
         used=dict(row.usage) if row else {},
@@ -36,23 +38,6 @@ def _why(member: Member, row: Promoter | None) -> str:
     if member.state == "blocked" or (row and row.state == "blocked"):
         return "promoter_blocked"
     return "promoter_left" if member.state == "left" else "not_a_promoter"
-
-
-def _qualified(case: Case, row: Promoter | None) -> bool:
-    state = row.state if row else "none"
-    if state in ("rejected", "blocked"):
-        return False
-    if state == "approved":
-        return True
-    config, spent = case.campaign.config, row.spent if row else 0
-    match config["who_promotes"]:
-        case "everyone":
-            return True
-        case "buyers":
-            return spent > 0
-        case "spenders":
-            return bool(spent >= config["spend_threshold"] > 0)
-    return False
 
 
 def touch(case: Case, member: Member) -> Member | None:
