@@ -15,6 +15,9 @@ from growth_engine.cli import _product
 if TYPE_CHECKING:
     from growth_engine.context import Ctx
 
+#: A provider that has left so many questions open (about half an hour) wants a person to look.
+_UNANSWERED = 7
+
 
 @click.group()
 def command() -> None:
@@ -66,6 +69,7 @@ def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
     from growth_engine.kit import outbox
     from growth_engine.ledger import queries as ledger
     from growth_engine.membership import queries as membership
+    from growth_engine.payouts import queries as payouts
     from growth_engine.posters import queries as posters
 
     for event in outbox.stuck(ctx.session):
@@ -76,6 +80,8 @@ def _stuck_rows(ctx: Ctx) -> Iterator[tuple[str, int, str | None]]:
         yield f"grant {grant.id}", grant.attempts, grant.error
     for message in inbox.failed(ctx):
         yield f"inbox {message.kind} {message.id}", message.attempts, message.error
+    for payout in payouts.stuck(ctx, _UNANSWERED):
+        yield f"payout {payout.id}", payout.attempts, f"no answer from {payout.provider}: {payout.error}"
     for poster in posters.failed(ctx):
         yield f"poster {poster.id}", poster.attempts, poster.error
 

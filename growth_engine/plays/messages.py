@@ -7,6 +7,7 @@ from typing import Any
 
 from growth_engine.kit.i18n import N_
 from growth_engine.membership import texts
+from growth_engine.payouts import texts as payouts
 
 MESSAGES: Mapping[str, str] = {
     "friend_came": N_("A friend came through you: %(days)s days for you. %(valid_invites)s count by now."),
@@ -14,6 +15,7 @@ MESSAGES: Mapping[str, str] = {
     "tier_reached": N_("%(invites)s friends reached: %(days)s more days for you!"),
     "tier_sold_out": N_("%(invites)s friends reached. Sadly, the extra days of this step were gone already."),
     **texts.MESSAGES,
+    **payouts.MESSAGES,
 }
 
 
@@ -21,4 +23,4 @@ def message_text(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping
     """Message id and parameters of something we told a person."""
     if template == "friend_came" and not params.get("days"):
         template = "friend_came_unpaid"
-    return MESSAGES.get(template, template), params
+    return MESSAGES.get(template, template), payouts.written_out(params)

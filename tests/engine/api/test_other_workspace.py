@@ -20,10 +20,13 @@ from growth_engine.membership import queries as membership
 from growth_engine.posters import queries as posters
 from tests.engine.api.conftest import Caller
 from tests.factories.staff import Browser, make_staff
+from tests.factories.wallets import deposit
 from tests.factories.workspaces import make_workspace
 
 #: Variables that name something a workspace owns.
-OWNED = ("campaign_id", "contact_id", "participant_id", "ref", "staff_id", "template_id", "token_id")
+OWNED = (
+    "campaign_id", "contact_id", "participant_id", "payout_id", "ref", "staff_id", "template_id", "token_id",
+)  # fmt: skip
 #: Variables that name nothing anybody owns, and a value for each.
 FREE = {"action": "pause", "number": 1, "slug": "saas-membership", "locale": "en"}
 #: Phone pages are for everybody who has the link; they act in the campaign's own workspace.
@@ -32,10 +35,13 @@ PUBLIC = "h5_"
 BODIES: Mapping[str, Any] = {
     "join_campaign": {"contact": {"external_id": "stranger"}, "consent": True},
     "merge_contact": {"other": "external_id:mine"},
+    "reject_payout": {"note": "no"},
+    "request_payout": {"amount": 100},
 }
 TABLES = (
     "campaigns", "campaign_versions", "contacts", "contact_identities", "participants", "entries", "staff",
     "api_tokens", "posters", "poster_templates", "poster_template_versions", "membership_plans", "grants",
+    "payouts", "payout_approvals", "accounts",
 )  # fmt: skip
 
 
@@ -51,12 +57,15 @@ class Theirs:
         self.call.post(f"/campaigns/{campaign['id']}/publish")
         participant = self.call.join(campaign["id"], "theirs")
         self.call.post(f"/participants/{participant['id']}/poster")
+        deposit(parts, self.workspace, participant["contact_id"], 1_000)
+        payout = self.call.post(f"/contacts/{participant['contact_id']}/payouts", json={"amount": 100}).json
         with parts.open(self.workspace) as ctx:
             token_id = ctx.session.scalar(text("SELECT id FROM api_tokens"))
         self.ids = {
             "campaign_id": campaign["id"],
             "contact_id": participant["contact_id"],
             "participant_id": participant["id"],
+            "payout_id": payout["id"],
             "ref": participant["contact_id"],
             "staff_id": self.staff.id,
             "template_id": campaign["poster_template_id"],
@@ -115,7 +124,7 @@ def test_the_api_knows_nothing_of_another_workspace(app: Flask, call: Caller, th
 
     assert tried >= 20
     assert theirs.rows() == before
-    for path in ("/campaigns", "/contacts"):
+    for path in ("/campaigns", "/contacts", "/payouts"):
         assert not {one["id"] for one in call.items(path)} & set(theirs.ids.values())
 
 
