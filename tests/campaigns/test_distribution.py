@@ -426,6 +426,12 @@ def test_largest_remainders_would_let_a_line_shrink_where_this_split_does_not() 
     assert shrinks
 
 
+@given(st.lists(st.integers(1, 100_000), min_size=1, max_size=2), st.data())
+def test_with_one_or_two_lines_both_are_the_same(amounts: list[int], data: st.DataObject) -> None:
+    net = data.draw(st.integers(0, sum(amounts)))
+    assert worth.split(net, amounts) == _largest_remainder(net, amounts)
+
+
 def _largest_remainder(net: int, amounts: Sequence[int]) -> list[int]:
     total = sum(amounts)
     parts = [net * amount // total for amount in amounts]
