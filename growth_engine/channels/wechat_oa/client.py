@@ -53,6 +53,10 @@ class OfficialAccount:
         """The access token all processes share; another one than ``refused``."""
         return self._tokens.get(f"{self._name}:token", self._renewed_token, refused=refused)
 
+    def check(self) -> None:
+        """Ask something harmless: ChannelError unless app id, secret and the list of addresses are right."""
+        self.call(Call("/cgi-bin/get_api_domain_ip", safe=True, method="GET"))
+
     def call(self, call: Call) -> dict[str, Any]:
         return self._cgi.with_token(self.token, call)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+#: A code on a poster is made anew so long before it ends: people look at pictures they saved (sheet §2.8).
+RENEWED_BEFORE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,11 @@ class QrTicket:
     url: str
     """The text inside the code: draw it ourselves for posters."""
     expires_at: datetime
+
+    @property
+    def renew_at(self) -> datetime:
+        """From when on whoever shows this code should have a new one; the scene stays the same."""
+        return self.expires_at - RENEWED_BEFORE
 
 
 @dataclass(frozen=True, slots=True)

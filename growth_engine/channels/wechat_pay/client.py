@@ -75,6 +75,15 @@ class WechatPay:
         self._base = gear.hosts.wxpay_api.rstrip("/")
         self._quotas = Quotas(gear.queue, gear.clock)
 
+    def check(self) -> None:
+        """Ask for an order there cannot be: ChannelError unless keys and serials of both sides are right.
+
+        The APIv3 key has no part in it; ``refresh_certificates`` proves that (where there are certificates).
+        """
+        number = f"check{self.gear.ids.token(24)}"
+        path = f"/v3/pay/transactions/out-trade-no/{number}?mchid={self.credentials.mch_id}"
+        self.find(path, operation="check")
+
     # ── Calls ───────────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, path_and_query: str, *, operation: str, budgets: Sequence[Budget] = ()) -> dict[str, Any]:

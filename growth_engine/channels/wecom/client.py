@@ -36,6 +36,10 @@ class Wecom:
         self._tokens = Tokens(gear.queue, gear.clock, gear.ids)
         self._name = f"{credentials.account_id}:{fingerprint(credentials.corp_id + credentials.secret)}"
 
+    def check(self) -> None:
+        """Ask who may have customers: ChannelError unless secret, permission and addresses are right."""
+        self.get("externalcontact/get_follow_user_list")
+
     def token(self, refused: str | None = None) -> str:
         return self._tokens.get(f"{self._name}:token", self._renewed_token, refused=refused)
 

@@ -205,6 +205,19 @@ def test_openssl_opens_a_sealed_name(platform: RSAPrivateKey, tmp_path: Path) ->
     assert done.stdout.decode() == "张三"
 
 
+def test_another_library_and_we_believe_each_other(merchant: RSAPrivateKey, platform: RSAPrivateKey) -> None:
+    from wechatpayv3 import utils
+
+    body = '{"id":"1","字":"文"}'
+    theirs = utils.build_authorization("/v3/x?a=b", "POST", "16", "5F", merchant, body, "n1")
+    fields = dict(re.findall(r'(\w+)="([^"]*)"', theirs))
+    text = pay.request_text("POST", "/v3/x?a=b", int(fields["timestamp"]), "n1", body.encode())
+    assert pay.signed_by(merchant.public_key(), fields["signature"], text)
+    sent = headers(platform, body.encode())
+    assert utils.rsa_verify(str(NOW), "abc", body, sent["Wechatpay-Signature"], platform.public_key())
+    assert utils.rsa_decrypt(pay.seal_name(platform.public_key(), "张三"), platform) == "张三"
+
+
 def test_pay_sign_covers_four_lines(merchant: RSAPrivateKey) -> None:
     (vector,) = [v for v in VECTORS["vectors"] if v["id"] == "rsa_paysign_jsapi_1"]
     app_id, timestamp, nonce, package = vector["message"].splitlines()

@@ -234,6 +234,7 @@ def test_a_code_is_temporary_with_a_text_scene_and_a_life(oa: OfficialAccount, p
     ]
     assert made.url == "http://weixin.qq.com/q/02"
     assert made.expires_at == START + timedelta(days=30)
+    assert made.renew_at == START + timedelta(days=27)
     assert oa.qr_picture_url(made.ticket) == (
         "https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket=gQH%2B%2F%3D"
     )
