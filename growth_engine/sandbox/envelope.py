@@ -52,6 +52,13 @@ def seal(encoding_aes_key: str, message: str, receive_id: str, random: bytes) ->
     return base64.b64encode(cipher.update(plain) + cipher.finalize()).decode()
 
 
+def tampered(sealed: str) -> str:
+    """The same text with one bit of its last block changed: the padding comes out wrong."""
+    data = bytearray(base64.b64decode(sealed))
+    data[-17] ^= 1 << 7
+    return base64.b64encode(data).decode()
+
+
 def unseal(encoding_aes_key: str, sealed: str, receive_id: str) -> str:
     """The message inside an Encrypt text made for ``receive_id``."""
     random_and_message = _opened(encoding_aes_key, sealed)

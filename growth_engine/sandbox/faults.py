@@ -13,7 +13,7 @@ REQUEST_FAULTS: Final = frozenset({"errcode", "status", "delay", "drop", "lose_a
 #: Callbacks to the application. ``reorder`` lets the next one overtake.
 CALLBACK_FAULTS: Final = frozenset(
     {"lose", "delay", "duplicate", "concurrent", "reorder", "bad_signature", "signtest", "bad_serial",
-     "old_timestamp", "garbage"}
+     "old_timestamp", "tampered", "wrong_receiver"}
 )  # fmt: skip
 SERVICES: Final = frozenset({"oa", "wecom", "pay"})
 

@@ -114,6 +114,7 @@ class Sandbox:
 
     def stop(self) -> None:
         self.world.stopping.set()
+        self.world.store.let_go()
         for listener in self._listeners:
             listener.stop()
         self.world.stop()

@@ -6,9 +6,9 @@ import json
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import FileStorage, Headers
@@ -19,9 +19,14 @@ from growth_engine.sandbox.errcodes import Refused
 from growth_engine.sandbox.store import Doc
 from growth_engine.sandbox.world import World
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 Answer = Doc | Response
 MAX_BODY = 24 * 1024 * 1024
 _LOGGED_BYTES = 4000
+#: How long calls under way get when the sandbox stops.
+_PATIENCE = 10.0
 
 
 @dataclass(slots=True)
@@ -235,8 +240,11 @@ class Listener:
     """A service on a port of its own, served by threads of this process."""
 
     def __init__(self, service: Service, host: str, port: int) -> None:
+        self._open = 0
+        self._changed = threading.Condition()
+        self._app = service.flask
         self._server: BaseWSGIServer = make_server(
-            host, port, service.flask, threaded=True, request_handler=_Quiet
+            host, port, self._counted, threaded=True, request_handler=_Quiet
         )
         self.url = f"http://{host}:{self._server.server_port}"
         self._thread = threading.Thread(
@@ -251,6 +259,19 @@ class Listener:
         self._server.server_close()
 
     def stop(self) -> None:
+        """Take no more calls, let those under way end."""
         self._server.shutdown()
-        self._thread.join(10)
+        self._thread.join(_PATIENCE)
         self._server.server_close()
+        with self._changed:
+            self._changed.wait_for(lambda: self._open == 0, _PATIENCE)
+
+    def _counted(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._changed:
+            self._open += 1
+        try:
+            return self._app(environ, start_response)
+        finally:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()

@@ -53,6 +53,7 @@ class Store:
         self._depth = 0
         self.changed = threading.Condition(self._lock)
         self.version = 0
+        self._nobody_waits = False
         self.on_commit: Callable[[], None] = lambda: None
 
     def close(self) -> None:
@@ -86,8 +87,14 @@ class Store:
     def wait_for_change(self, since: int, seconds: float) -> int:
         """The number of the latest change, after waiting until it is greater than ``since``."""
         with self.changed:
-            self.changed.wait_for(lambda: self.version > since, seconds)
+            self.changed.wait_for(lambda: self._nobody_waits or self.version > since, seconds)
             return self.version
+
+    def let_go(self) -> None:
+        """Nobody is to wait for changes any more."""
+        with self.changed:
+            self._nobody_waits = True
+            self.changed.notify_all()
 
     # -- documents ---------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ DEFAULT_OPTIONS: Doc = {
     "transfer_expiry_reason": "OVERDUE_CLOSE",
     "signature_clock": "virtual",
     "group_lag": 2.0,
-    "pay_signs_with": "",
+    "frames": False,
 }
 
 

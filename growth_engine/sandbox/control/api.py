@@ -35,6 +35,7 @@ def mount(app: Flask, world: World) -> None:
     plane.register_error_handler(PayRefused, _told(409))
     plane.register_error_handler(people.NoSuchPerson, _told(404))
     app.register_blueprint(plane)
+    pages.add_to_root(app)
 
 
 def answer(doc: Any, status: int = 200) -> Response:

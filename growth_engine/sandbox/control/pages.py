@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from importlib import resources
 
-from flask import Blueprint, Response
+from flask import Blueprint, Flask, Response, redirect, request
 from PIL import Image, ImageDraw
+from werkzeug.wrappers import Response as BaseResponse
 
+from growth_engine.sandbox.oa import jssdk
 from growth_engine.sandbox.world import World
 
 _FILES = resources.files("growth_engine.sandbox.control") / "static"
@@ -18,7 +21,38 @@ _COLOURS = [
 ]  # fmt: skip
 
 
-def add(plane: Blueprint, world: World) -> None:  # noqa: ARG001
+#: Our page may show the application's pages in a frame, if those allow it; nothing else is let in.
+_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob: http: https:; frame-src http: https:; base-uri 'none'"
+)
+
+
+def add_to_root(app: Flask) -> None:
+    """The start page leads to the phone; the script stands where res.wx.qq.com has it."""
+
+    @app.get("/")
+    def start() -> BaseResponse:
+        return redirect("/_sandbox/")
+
+    @app.get("/open/js/jweixin-<version>.js")
+    def jweixin(version: str) -> Response:  # noqa: ARG001
+        return _file("jweixin.js")
+
+
+def add(plane: Blueprint, world: World) -> None:
+    @plane.get("/js-config.js")
+    def js_config() -> Response:
+        """``wx.config`` of a page in a tab of its own, whose policy lets it fetch nothing but scripts."""
+        config = json.loads(request.args["config"])
+        with world.open():
+            problem = jssdk.problem_of(world, config, request.args["url"])
+        text = f"window.__sandboxConfigured({json.dumps(problem)});"
+        return Response(text, mimetype="text/javascript")
+
+    @plane.get("/ask")
+    def ask() -> Response:
+        return _file("ask.html")
+
     @plane.get("/")
     def phone() -> Response:
         return _file("phone.html")
@@ -39,7 +73,15 @@ def _file(name: str) -> Response:
     file = _FILES / name
     if "/" in name or kind not in _MIME or not file.is_file():
         return Response("404", 404, mimetype="text/plain")
-    return Response(file.read_bytes(), mimetype=_MIME[kind], headers={"Cache-Control": "no-cache"})
+    headers = {
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        # The application's pages load the script from here, as real ones do from res.wx.qq.com.
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if kind == ".html":
+        headers["Content-Security-Policy"] = _POLICY
+    return Response(file.read_bytes(), mimetype=_MIME[kind], headers=headers)
 
 
 def _portrait(number: int) -> bytes:

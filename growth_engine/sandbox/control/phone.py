@@ -32,12 +32,19 @@ def overview(world: World) -> Doc:
         }
         for one in world.store.all("oa.accounts").values()
     ]
+    pages = {
+        host
+        for one in world.store.all("oa.accounts").values()
+        for host in [*one["oauth_domains"], *one["js_domains"]]
+    }
     return {
         "now": world.clock.time(),
         "people": people.everybody(world),
         "accounts": accounts,
         "corps": wecom.overview(world),
         "hosts": seed.hosts(world),
+        "frames": world.option("frames"),
+        "pages": sorted(pages),
     }
 
 

@@ -60,7 +60,7 @@ def _deliver(world: World, payload: Doc) -> None:
         if account is None or not account["callback_url"]:
             return
         if "body" not in payload:
-            payload = payload | _made(world, account, payload["document"])
+            payload = payload | _made(world, account, payload["document"], payload.get("fault", ""))
         params = _params(world, account, payload)
     headers = {"Content-Type": "text/xml" if payload["form"] == "xml" else "application/json"}
     sent = outbound.send(
@@ -79,14 +79,17 @@ def _deliver(world: World, payload: Doc) -> None:
             _failed(world, payload | {"sent_params": params}, str(why))
 
 
-def _made(world: World, account: Doc, document: Doc) -> Doc:
+def _made(world: World, account: Doc, document: Doc, fault: str) -> Doc:
     """The body, made once: every delivery repeats it letter by letter."""
     form, mode = account["format"], account["mode"]
     text = fields.to_text(document, form)
     if mode == "plain":
         return {"body": text, "encrypt": "", "form": form, "mode": mode, "key": ""}
     key = account["encoding_aes_key"]
-    sealed = envelope.seal(key, text, account["appid"], world.random_text(16).encode())
+    receiver = "wx0000000000000000" if fault == "wrong_receiver" else account["appid"]
+    sealed = envelope.seal(key, text, receiver, world.random_text(16).encode())
+    if fault == "tampered":
+        sealed = envelope.tampered(sealed)
     outer: Doc = {"ToUserName": document["ToUserName"], "Encrypt": sealed}
     if mode == "compatible":
         outer = document | {"Encrypt": sealed}

@@ -132,9 +132,11 @@ def overview(world: World) -> list[Doc]:
                 "employees": [
                     one | {"waiting": mass.waiting(world, corpid, one["userid"])} for one in members
                 ],
-                "groups": [
-                    {"chat_id": one["chat_id"], "name": one["name"]} for one in rooms if not one["dismissed"]
-                ],
+                "groups": [_room(one) for one in rooms if not one["dismissed"]],
             }
         )
     return found
+
+
+def _room(one: Doc) -> Doc:
+    return {name: one[name] for name in ("chat_id", "name", "owner")} | {"size": len(one["members"])}

@@ -74,12 +74,16 @@ def _deliver(world: World, payload: Doc) -> None:
 
 def _made(world: World, corp: Doc, payload: Doc) -> tuple[str, Doc]:
     text = fields.to_text(payload["document"], "xml")
-    sealed = envelope.seal(corp["encoding_aes_key"], text, corp["corpid"], world.random_text(16).encode())
+    fault = payload.get("fault")
+    receiver = "ww0000000000000000" if fault == "wrong_receiver" else corp["corpid"]
+    sealed = envelope.seal(corp["encoding_aes_key"], text, receiver, world.random_text(16).encode())
+    if fault == "tampered":
+        sealed = envelope.tampered(sealed)
     outer: Doc = {"ToUserName": corp["corpid"], "Encrypt": sealed}
     if corp["callback_agent"]:
         outer["AgentID"] = corp["callback_agent"]
     stamp, nonce = str(world.transport_now()), world.digits(10)
     signature = envelope.signature(corp["token"], stamp, nonce, sealed)
-    if payload.get("fault") == "bad_signature":
+    if fault == "bad_signature":
         signature = "0" * 40
     return fields.to_text(outer, "xml"), {"msg_signature": signature, "timestamp": stamp, "nonce": nonce}
