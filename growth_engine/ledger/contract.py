@@ -150,3 +150,8 @@ class RulesFactory(Protocol):
     def books(self, event: Event) -> Sequence[str]:
         """Every book the decision about this Event may write to, its own among them."""
         ...
+
+    def alone(self, event: Event) -> bool:
+        """Whether this Event shares a batch with no other: its facts are searched for by what they say, so
+        a decision before it in the same batch would go unseen."""
+        ...

@@ -147,7 +147,10 @@ class Poster:
         """The next workspace's waiting Events; the workspace goes to the end of the line if some remain."""
         workspace_id = self._turns.popleft()
         queue = self._waiting[workspace_id]
-        batch = [queue.popleft() for _ in range(min(len(queue), self._batch_limit))]
+        batch = [queue.popleft()]
+        alone = self._rules.alone(batch[0][0])
+        while queue and not alone and len(batch) < self._batch_limit and not self._rules.alone(queue[0][0]):
+            batch.append(queue.popleft())
         if queue:
             self._turns.append(workspace_id)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from growth_engine.ledger.contract import Reason
@@ -68,15 +68,20 @@ def _again(
     if expired or policy == "last_touch" or (other and not protected):
         return Verdict(_bound(config, touch, now), changed=True)
     if other:
-        until = current.protected_until.isoformat() if current.protected_until else ""
+        until = _moment(current.protected_until)
         return Verdict(current, fresh, (Reason("binding_protected", {"until": until}),))
     return Verdict(current, changed=fresh)
 
 
 def _lapsed(current: Bound, fresh: bool) -> Verdict:
     del fresh  # a binding that has run out already is not worth a row
-    until = current.valid_until.isoformat() if current.valid_until else ""
+    until = _moment(current.valid_until)
     return Verdict(None, reasons=(Reason("binding_expired", {"until": until}),))
+
+
+def _moment(at: datetime | None) -> str:
+    """The same text whether the date was read back in the database's zone or counted just now."""
+    return at.astimezone(UTC).isoformat() if at else ""
 
 
 def _bound(config: Mapping[str, Any], promoter: int, at: datetime) -> Bound:

@@ -93,3 +93,6 @@ class Rules:
         if event.kind in _REACH_WALLET:
             return (event.book_id, wallet_book(event.workspace_id))
         return (event.book_id,)
+
+    def alone(self, event: Event) -> bool:
+        return event.kind == "mature"

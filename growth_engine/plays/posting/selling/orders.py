@@ -195,16 +195,17 @@ def _revalue(case: Case, order: Order, before: int) -> None:
     if delta:
         case.op("v", order.buyer, delta)
     _move_fee(case, order, net)
-    sales = case.facts.sales
-    live = [c for c in sales.by_order.get(order.id, ()) if c.state != "void"]
+    pinned = case.facts.sales.by_order.get(order.id, [])
+    live = [c for c in pinned if c.state != "void"]
+    counted = shares.counted_in(case, pinned)
     moved = OrderMoved(
         order_id=order.id,
         net=net,
         shares=[Share(c.level, c.member, c.terms) for c in live],
         sellers={c.member: promoters.as_earner(case, c.member) for c in live},
-        periods=shares.periods(case),
+        periods=counted,
     )
-    shares.settle(case, {c.level: c for c in live}, case.ask(moved))
+    shares.settle(case, {c.level: c for c in live}, case.ask(moved), counted)
 
 
 def _close(case: Case, order: Order, net: int) -> None:
@@ -214,6 +215,8 @@ def _close(case: Case, order: Order, net: int) -> None:
         order.state, order.closed_at = "refunded", case.now
     elif order.paid >= order.total:
         order.state, order.closed_at = "paid", None
+    elif order.state == "refunded":  # all that had come went back, now some more has come
+        order.state, order.closed_at = "placed", None
 
 
 def _count(case: Case, order: Order, delta: int, before: int) -> None:

@@ -22,12 +22,28 @@ def periods(case: Case) -> list[str]:
     return ["all", f"{today:%Y-%m}", today.isoformat()]
 
 
-def settle(case: Case, by_level: Mapping[int, Commission], effects: Sequence[Effect]) -> None:
-    """Do what the play decided about an order's shares."""
+def counted_in(case: Case, commissions: Sequence[Commission]) -> list[str]:
+    """The periods an order counts for: those of its first credit, for good.
+
+    A limit asked about another period than the one its commissions are counted in would let any number of
+    orders through that were begun in one month and paid up in the next.
+    """
+    for commission in commissions:
+        if "periods" in commission.terms:
+            return list(commission.terms["periods"])
+    return periods(case)
+
+
+def settle(
+    case: Case, by_level: Mapping[int, Commission], effects: Sequence[Effect], counted: Sequence[str]
+) -> None:
+    """Do what the play decided about an order's shares; ``counted``: the periods the order counts for."""
     for effect in effects:
         if isinstance(effect, SetCommission):
             commission = by_level[effect.level]
             commission.terms = {**commission.terms, **effect.terms}
+            if effect.target and "periods" not in commission.terms:
+                commission.terms["periods"] = list(counted)
             move(case, commission, effect.target)
         else:
             case.do(effect)
@@ -51,7 +67,6 @@ def move(case: Case, commission: Commission, target: int) -> None:
 def _earn(case: Case, commission: Commission, amount: int) -> None:
     commission.pending += amount
     commission.hold_until = case.now + timedelta(days=commission.terms["hold_days"])
-    commission.terms = {"periods": periods(case), **commission.terms}
     case.legs(
         commission.currency,
         Leg(EXPENSE, "", -amount, commission.id),
@@ -101,10 +116,8 @@ def _claw_back(case: Case, commission: Commission, amount: int) -> None:
 
 
 def _state(commission: Commission) -> None:
-    """What is held or void stays so; otherwise the amounts say it."""
-    if commission.state in ("held", "void") and commission.target:
-        return
-    if commission.state == "void":
+    """What is void stays so, and held while anything is on hold; otherwise the amounts say it."""
+    if commission.state == "void" or (commission.state == "held" and commission.pending):
         return
     if commission.pending:
         commission.state = "pending"

@@ -1,0 +1,97 @@
+"""Two engines, one journal: batches of many sizes and threads, and one Event at a time in plain dicts."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from growth_engine.context import Parts
+from growth_engine.kit.tx import libpq_url
+from growth_engine.ledger.contract import Connected, Event, Posted
+from growth_engine.ledger.poster import Poster
+from growth_engine.plays.posting.batch import Rules
+from tests.engine.money.arithmetic import spread
+from tests.engine.money.streams import Follower, Stream, open_shop, publish, random_config, send_payouts
+from tests.factories.workspaces import make_workspace
+
+FEES = {"free": 100}
+
+
+@pytest.fixture
+def conn(pg_url: str) -> Iterator[Connected]:
+    with psycopg.connect(libpq_url(pg_url), autocommit=True) as opened:
+        yield opened
+
+
+def make_poster(parts: Parts, batch_limit: int) -> Poster:
+    return Poster(
+        libpq_url(parts.db.url),
+        clock=parts.clock,
+        ids=parts.ids,
+        rules=Rules(parts.ids, fees=FEES),
+        mirrored=lambda *_: None,
+        ring=lambda *_: None,
+        batch_limit=batch_limit,
+    )
+
+
+def submit_from_threads(posters: list[Poster], events: list[Event], threads: int) -> None:
+    errors: list[BaseException] = []
+
+    def run(at: int) -> None:
+        try:
+            for receipt in posters[at % len(posters)].submit_many(events[at::threads], timeout=60):
+                assert isinstance(receipt, Posted), receipt
+        except BaseException as error:
+            errors.append(error)
+
+    running = [threading.Thread(target=run, args=(at,)) for at in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own arithmetic", "the play's word"])
+@pytest.mark.parametrize(
+    ("batch", "threads", "processes"), [(1, 1, 1), (2, 1, 1), (7, 3, 1), (40, 4, 1), (500, 1, 1), (9, 4, 2)]
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_both_engines_write_the_same_journal_byte_for_byte(
+    parts: Parts, conn: Connected, own: bool, batch: int, threads: int, processes: int, seed: int
+) -> None:
+    pick = random.Random(f"{seed} {batch} {threads}")
+    shop = open_shop(parts, make_workspace(parts), pick)
+    follower = Follower(shop, conn, own=own)
+    stream = Stream(shop, follower, pick)
+    posters = [make_poster(parts, batch) for _ in range(processes)]
+    try:
+        for turn in range(6):
+            events = [stream.next() for _ in range(30)]
+            submit_from_threads(posters, events, threads)
+            follower.follow()
+            send_payouts(shop, follower.engine, pick)
+            parts.clock.advance(timedelta(hours=pick.choice([0, 1, 30, 24 * 8])))  # type: ignore[attr-defined]
+            if turn == 3:
+                publish(shop, follower.engine, random_config(pick))
+    finally:
+        for poster in posters:
+            poster.close()
+    assert follower.seen >= 180
+    assert shop.unbalanced() == []
+
+
+def test_the_second_way_of_spreading_an_amount_agrees_with_allocating_it_unit_by_unit() -> None:
+    pick = random.Random(5)
+    for _ in range(200):
+        weights = [pick.randrange(1, 60) for _ in range(pick.randrange(1, 5))]
+        parts = [0 for _ in weights]
+        for net in range(sum(weights) + 1):
+            assert spread(net, weights) == parts
+            parts[max(range(len(weights)), key=lambda at: (weights[at] / (2 * parts[at] + 1), -at))] += 1
