@@ -208,7 +208,7 @@ def test_three_processes_of_eight_threads_fetch_one_token(
     url, asked = token_server
     spawn = multiprocessing.get_context("spawn")
     say: multiprocessing.Queue[str] = spawn.Queue()
-    crew = [spawn.Process(target=_several_threads, args=(url, valkey_url, account, say)) for _ in range(4)]
+    crew = [spawn.Process(target=_several_threads, args=(url, valkey_url, account, say)) for _ in range(3)]
     for process in crew:
         process.start()
     got = {say.get(timeout=60) for _ in range(24)}
