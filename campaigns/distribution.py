@@ -97,7 +97,9 @@ class Override(Schema):
     value = _rate(N_("Rate"), required=True)
 
     @validates_schema
-    def _at_most_all(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _at_most_all(self, data: Mapping[str, Any], *, partial: object = None, **_: Any) -> None:
+        if partial:
+            return
         _check_rate(data["unit"], data["value"], "value")
         if not data["sku"] and not data["tier"]:
             raise ValidationError([N_("Name a product, a group or both.")], "sku")
@@ -171,7 +173,9 @@ class Config(SellingConfig):
     )
 
     @validates_schema
-    def _rates_fit(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _rates_fit(self, data: Mapping[str, Any], *, partial: object = None, **_: Any) -> None:
+        if partial:
+            return  # only some fields are looked at: what they mean together comes with the rest
         for level in _LEVELS:
             rate = f"level{level}_value"
             _check_rate(data[f"level{level}_unit"], data[rate], rate)

@@ -178,7 +178,7 @@ def _detail(ctx: Ctx, campaign: Campaign) -> dict[str, Any]:
             "message": translate(one.message_id, one.params),
             "excerpt": one.excerpt,
         }
-        for one in service.findings(campaign)
+        for one in service.findings(ctx, campaign)
     ]
     draft = {"config": campaign.config, "content": campaign.content}
     return {**_campaign(ctx, campaign), **draft, "findings": found}

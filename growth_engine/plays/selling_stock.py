@@ -1,8 +1,9 @@
-"""How many of a product there are: read and set with the campaign's book held."""
+"""Products with how many there are of each: offered, copied, counted with the campaign's book held."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
@@ -11,9 +12,31 @@ from growth_engine.context import Ctx
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.orders import queries as orders
+from growth_engine.orders import service
+from growth_engine.orders.models import Product
 from growth_engine.plays import queries
 from growth_engine.plays.models import StockItem
 from growth_engine.plays.posting.selling.facts import item_of
+
+
+def offer(ctx: Ctx, campaign_id: str, *, stock: int | None = None, **product: Any) -> Product:
+    """Offer something (``orders.service.add_product``), of which there are ``stock``; ``None``: no limit."""
+    made = service.add_product(ctx, campaign_id, **product)
+    if stock is not None:
+        set_total(ctx, made.id, stock)
+    return made
+
+
+def copy_products(ctx: Ctx, source_id: str, campaign_id: str) -> None:
+    """Offer in one campaign what another offers, as many in all, none of them taken."""
+    stock = stock_of_products(ctx, source_id)
+    for one in orders.products(ctx, source_id):
+        held = stock.get(one.id)
+        same = {name: getattr(one, name) for name in _SAME}
+        offer(ctx, campaign_id, stock=held.total if held else None, **same)
+
+
+_SAME = ("sku", "name", "description", "price", "currency", "picture_key", "position", "state")
 
 
 def stock_of_products(ctx: Ctx, campaign_id: str) -> Mapping[str, StockItem]:

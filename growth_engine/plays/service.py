@@ -18,7 +18,8 @@ from growth_engine.ledger.models import Book
 from growth_engine.ledger.money import wallet_book
 from growth_engine.membership import queries as plans
 from growth_engine.membership import service as membership
-from growth_engine.plays import compliance, lifecycle, queries
+from growth_engine.orders import queries as orders
+from growth_engine.plays import compliance, lifecycle, queries, selling_stock
 from growth_engine.plays.content import ContentSchema
 from growth_engine.plays.contract import sells
 from growth_engine.plays.models import Campaign, CampaignVersion, StockItem
@@ -93,10 +94,21 @@ def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Camp
         # The poster grants days of this plan: a draft must not redirect what a live campaign promised.
         raise Invalid(fields={"plan_id": [N_("This cannot be changed.")]})
     _require_ours(ctx, changes)
+    before = campaign.config.get("currency")
     _change(campaign, changes)
+    if campaign.config.get("currency") != before:
+        _change_currency(ctx, campaign)
     campaign.updated_at = ctx.now()
     ctx.session.flush()
     return campaign
+
+
+def _change_currency(ctx: Ctx, campaign: Campaign) -> None:
+    """A book has one currency; before there is a book, the products follow."""
+    if campaign.rule_version:
+        raise Invalid(fields={"config": {"currency": [N_("This cannot be changed.")]}})
+    for product in orders.products(ctx, campaign.id):
+        product.currency = campaign.config["currency"]
 
 
 def _require_ours(ctx: Ctx, changes: Mapping[str, Any]) -> None:
@@ -135,14 +147,19 @@ def _change(campaign: Campaign, changes: Mapping[str, Any]) -> None:
         raise Invalid(fields=errors)
 
 
-def findings(campaign: Campaign) -> Sequence[compliance.Finding]:
+def findings(ctx: Ctx, campaign: Campaign) -> Sequence[compliance.Finding]:
     """What the compliance check has to say about the draft."""
+    products = None
+    if sells(play(campaign.play)):
+        offered = orders.products(ctx, campaign.id, on_sale=True)
+        products = [{"sku": one.sku, "price": one.price} for one in offered]
     return compliance.check(
         campaign.play,
         campaign.config,
         campaign.content,
         starts_at=campaign.starts_at,
         ends_at=campaign.ends_at,
+        products=products,
     )
 
 
@@ -156,7 +173,7 @@ def publish(ctx: Ctx, campaign_id: str, *, accept_warnings: bool = False) -> Cam
     state = lifecycle.after(
         campaign.state, "publish", starts_at=campaign.starts_at, ends_at=campaign.ends_at, now=now
     )
-    found = [one for one in findings(campaign) if one.severity == "error" or not accept_warnings]
+    found = [one for one in findings(ctx, campaign) if one.severity == "error" or not accept_warnings]
     if found:
         problems = [one.as_json() for one in found]
         raise NotPublishable(params={"count": len(found)}, extra={"findings": problems})
@@ -243,9 +260,9 @@ def _move(ctx: Ctx, campaign_id: str, action: str) -> Campaign:
 
 
 def duplicate(ctx: Ctx, campaign_id: str) -> Campaign:
-    """A new draft with the same play, rules and copy, without dates."""
+    """A new draft with the same play, rules, copy and products, without dates."""
     source = queries.campaign(ctx, campaign_id)
-    return create_campaign(
+    made = create_campaign(
         ctx,
         play_slug=source.play,
         title=source.title,
@@ -256,6 +273,8 @@ def duplicate(ctx: Ctx, campaign_id: str) -> Campaign:
         plan_id=source.plan_id,
         poster_template_id=source.poster_template_id,
     )
+    selling_stock.copy_products(ctx, source.id, made.id)
+    return made
 
 
 def discard(ctx: Ctx, campaign_id: str) -> None:
@@ -263,5 +282,9 @@ def discard(ctx: Ctx, campaign_id: str) -> None:
     campaign = queries.campaign(ctx, campaign_id, lock=True)
     if campaign.rule_version:
         raise Conflict(N_("Only a draft that was never published can be deleted."), code="published_before")
+    for product in orders.products(ctx, campaign_id):
+        selling_stock.set_total(ctx, product.id, None)
+        ctx.session.delete(product)
+    ctx.session.flush()
     ctx.session.delete(campaign)
     ctx.session.flush()

@@ -8,7 +8,7 @@ from typing import Any
 
 from growth_engine.access import queries as access
 from growth_engine.context import Ctx
-from growth_engine.plays import service, templates
+from growth_engine.plays import selling_stock, service, templates
 from growth_engine.plays.models import Campaign
 from growth_engine.posters import service as posters
 
@@ -35,7 +35,7 @@ def create_from_template(
     assert workspace is not None
     locale = locale or workspace.locale
     start, end = ready.period(starts_at or ctx.now())
-    return service.create_campaign(
+    made = service.create_campaign(
         ctx,
         play_slug=ready.play,
         template=ready.slug,
@@ -48,3 +48,6 @@ def create_from_template(
         plan_id=plan_id,
         poster_template_id=poster_template_id or posters.from_gallery(ctx, ready.poster),
     )
+    for product in ready.products(locale):
+        selling_stock.offer(ctx, made.id, currency=made.config["currency"], **product)
+    return made

@@ -27,9 +27,9 @@ class Campaign:
     members: int
     """How many participants there are: the next number is one more."""
     locale: str
-    merchant_tier: str
+    merchant_tier: str = ""
     """The merchant's own membership with the platform."""
-    sells: bool
+    sells: bool = False
     grew: bool = False
 
 

@@ -12,6 +12,7 @@ from marshmallow import Schema
 from PIL import Image
 from werkzeug.wrappers import Response as AnyResponse
 
+from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, GrowthError
 from growth_engine.kit.i18n import N_, current_locale, translate
@@ -138,7 +139,7 @@ def _page(campaign_id: str) -> str:
         frame=shown,
         campaign=campaign,
         tab="campaign.overview",
-        findings=findings_of(campaign) if waiting and campaign.state != "ended" else None,
+        findings=findings_of(ctx, campaign) if waiting and campaign.state != "ended" else None,
         live=live,
         mirror_away=shown.published is not None and live is None,
         funnel=funnel_chart(live) if live else None,
@@ -152,9 +153,9 @@ def _page(campaign_id: str) -> str:
     )
 
 
-def findings_of(campaign: Campaign) -> list[dict[str, Any]]:
+def findings_of(ctx: Ctx, campaign: Campaign) -> list[dict[str, Any]]:
     """The compliance findings, each with the name of its field and where in the editor it stands."""
-    return [_finding(campaign, one) for one in service.findings(campaign)]
+    return [_finding(campaign, one) for one in service.findings(ctx, campaign)]
 
 
 def _finding(campaign: Campaign, finding: Finding) -> dict[str, Any]:

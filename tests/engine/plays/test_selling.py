@@ -8,11 +8,17 @@ from datetime import timedelta
 import pytest
 
 from growth_engine.context import Parts
+from growth_engine.kit.errors import Invalid
 from growth_engine.ledger.money import CAMPAIGN, EXPENSE, PLATFORM, WALLET
+from growth_engine.orders.queries import products
+from growth_engine.orders.service import change_product
 from growth_engine.people.rules import Identity
 from growth_engine.plays.ordering import OrderOutcome, Wanted, place_order
 from growth_engine.plays.participation import JoinAsk
 from growth_engine.plays.refunding import preview
+from growth_engine.plays.selling_stock import stock_of_products
+from growth_engine.plays.service import NotPublishable, duplicate, publish, update_draft
+from growth_engine.plays.starting import create_from_template
 from tests.factories.selling import PRICE, Shop
 
 
@@ -124,3 +130,34 @@ def test_the_job_matures_what_is_due(parts: Parts, shop: Shop, run_jobs: Callabl
     parts.clock.advance(timedelta(days=8))  # type: ignore[attr-defined]
     run_jobs(shop.workspace_id, "commissions.mature")
     assert (shop.available("bob"), shop.pending("bob")) == (3540, 0)
+
+
+def test_a_ready_campaign_brings_its_products_and_a_copy_of_it_too(parts: Parts, workspace: str) -> None:
+    with parts.open(workspace) as ctx:
+        made = create_from_template(ctx, "book-fans", locale="en")
+        again = duplicate(ctx, made.id)
+        published = publish(ctx, made.id, accept_warnings=True)
+        assert published.state == "live"
+        for campaign in (made, again):
+            (product,) = products(ctx, campaign.id)
+            assert (product.sku, product.price, product.currency) == ("book", 5900, "CNY")
+            assert stock_of_products(ctx, campaign.id)[product.id].total == 8000
+
+
+def test_a_selling_campaign_without_products_is_not_published(parts: Parts, workspace: str) -> None:
+    with parts.open(workspace) as ctx:
+        made = create_from_template(ctx, "book-fans", locale="en")
+        (product,) = products(ctx, made.id)
+        change_product(ctx, product.id, {"state": "hidden"})
+        with pytest.raises(NotPublishable):
+            publish(ctx, made.id, accept_warnings=True)
+
+
+def test_the_currency_is_fixed_with_the_first_publication(parts: Parts, workspace: str) -> None:
+    with parts.open(workspace) as ctx:
+        made = create_from_template(ctx, "book-fans", locale="en")
+        update_draft(ctx, made.id, {"config": {**made.config, "currency": "HKD"}})
+        assert [one.currency for one in products(ctx, made.id)] == ["HKD"]
+        publish(ctx, made.id, accept_warnings=True)
+        with pytest.raises(Invalid):
+            update_draft(ctx, made.id, {"config": {**made.config, "currency": "CNY"}})
