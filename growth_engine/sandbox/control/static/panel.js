@@ -6,7 +6,7 @@ import { clockTime, dateTime, t } from "./words.js";
 
 const FAULTS = {
   request: ["errcode", "status", "delay", "drop", "lose_answer", "expire_token"],
-  callback: ["lose", "delay", "duplicate", "concurrent", "reorder", "bad_signature", "signtest", "bad_serial", "old_timestamp"],
+  callback: ["lose", "delay", "duplicate", "concurrent", "reorder", "bad_signature", "signtest", "bad_serial", "old_timestamp", "tampered", "wrong_receiver"],
 };
 const TABS = ["log", "staff", "time", "connect"];
 const LINES = 120;
