@@ -27,6 +27,18 @@ local function member_of(state, n)
   return fetch(state, whole(n, 1, state.members, 'member'))
 end
 
+-- The parent of an existing member, whose record does not change for being asked.
+local function parent_of(state, n)
+  local record = state.records[n]
+  if record then return record[PARENT] end
+  local parent = state.parents[n]
+  if not parent then
+    parent = field_of(state.base, n, PARENT)
+    state.parents[n] = parent
+  end
+  return parent
+end
+
 local function bump(counters, name, delta) counters[name] = (counters[name] or 0) + delta end
 
 local function ranked_change(state, n, old, new)
@@ -139,9 +151,8 @@ OPS.e = function(state, n, delta)
 end
 
 OPS.v = function(state, n, amount)
-  local parent = member_of(state, n)[PARENT]
-  local above = parent > 0 and fetch(state, parent)[PARENT] or 0
-  branch_change(state, parent, above, amount)
+  local parent = parent_of(state, whole(n, 1, state.members, 'member'))
+  branch_change(state, parent, parent > 0 and parent_of(state, parent) or 0, amount)
 end
 
 -- `flat` is one list, because a table per entry and per op would cost more than all the rest:
@@ -193,7 +204,7 @@ local function new_state(base)
     base = base, seq = meta.seq, members = meta.members, active = meta.active, blocked = meta.blocked,
     score_sum = meta.score_sum, ranked = meta.ranked, stored = meta.members, stored_seq = meta.seq,
     records = {}, hist = {}, funnel = {}, cohort = {}, invites = {}, bucket_keys = {}, events = {}, event_count = 0, op_at = 0,
-    sums = {}, earned = {},
+    sums = {balance = {}, branch = {}}, maps = {}, earned = {}, parents = {},
     now = {}, position = {members = meta.members, ranked = meta.ranked},
     board = {key = base .. 'board:0', floor_s = meta.floor_s, floor_n = meta.floor_n, size = meta.size},
   }

@@ -54,6 +54,12 @@ local function next_retired(book_key)
   end
 end
 
+-- The branches of the members of one bucket of records.
+local function sweep_branches(base, bucket)
+  local first = bucket * PER_BUCKET / PER_BRANCH
+  for b = first, first + PER_BUCKET / PER_BRANCH - 1 do call('UNLINK', base .. 'branch:' .. format('%.0f', b)) end
+end
+
 -- Deletes one piece of one retired epoch. Reply: 1 if more remains.
 local function sweep(keys)
   local epoch, bucket = next_retired(keys[1])
@@ -66,7 +72,11 @@ local function sweep(keys)
   local buckets = math.ceil(read_meta(base).members / PER_BUCKET)
   if call('EXISTS', base .. 'balance_map:0') == 1 then buckets = math.max(buckets, OWNER_BUCKETS) end
   local last = math.min(bucket + SWEEP_BUCKETS, buckets)
-  for b = bucket, last - 1 do call('UNLINK', base .. 'rec:' .. b, base .. 'branch:' .. b, base .. 'balance:' .. b) end
+  local sold = call('EXISTS', base .. 'branch_map:0') == 1
+  for b = bucket, last - 1 do
+    call('UNLINK', base .. 'rec:' .. b, base .. 'balance:' .. b)
+    if sold then sweep_branches(base, b) end
+  end
   if last < buckets then
     call('HSET', keys[1], 'r' .. epoch, last)
     return 1

@@ -5,11 +5,13 @@
 -- from 0 to UNIT - 1. A sum at zero has no field: the same journal always gives the same hashes, in
 -- whatever batches it came.
 --
--- An owner's accounts lie in one of OWNER_BUCKETS hashes, chosen by the owner's SHA-1: a book with a
--- million owners has 244 of them in each, which Redis keeps as one packed list.
+-- An owner's accounts lie in one of OWNER_BUCKETS hashes: a book with a million owners has 244 of them in
+-- each. Small hashes are kept as packed lists, which are read from their beginning: hence the small buckets
+-- of branches, too.
 -- What was earned lies in a zset without a cap: why is in docs/decisions/0010.
 
 local OWNER_BUCKETS = 4096
+local PER_BRANCH = 65 -- members in one hash; PER_BUCKET is a multiple of it
 local UNIT = 1000000000
 local MAX_HIGH, MAX_LOW = 9223372036, 854775807 -- 2^63 - 1
 
@@ -38,17 +40,27 @@ local function amount_text(high, low)
   return sign .. format('%.0f', high) .. format('%09.0f', low)
 end
 
--- The running sum of one field, read from the server the first time; `map` remembers the bucket.
+-- Whether a bit of a bitmap is set; the bitmap is fetched once a call.
+local function is_marked(state, map, bit)
+  local bytes = state.maps[map]
+  if not bytes then
+    bytes = call('GET', map) or ''
+    state.maps[map] = bytes
+  end
+  local byte = string.byte(bytes, floor(bit / 8) + 1)
+  return byte and floor(byte / 2 ^ (7 - bit % 8)) % 2 == 1
+end
+
+-- The running sum of one field, read from the server the first time.
 local function sum_of(state, kind, bucket, field)
-  local key = state.base .. kind .. ':' .. bucket
-  local place = state.sums[key]
+  local place = state.sums[kind][bucket]
   if not place then
-    place = {map = state.base .. kind .. '_map:0', bucket = bucket, fields = {}}
-    state.sums[key] = place
+    place = {key = state.base .. kind .. ':' .. bucket, fields = {}}
+    state.sums[kind][bucket] = place
   end
   local sum = place.fields[field]
   if not sum then
-    local high, low = amount_of(call('HGET', key, field) or '0')
+    local high, low = amount_of(call('HGET', place.key, field) or '0')
     sum = {high, low}
     place.fields[field] = sum
   end
@@ -65,9 +77,11 @@ local function add(sum, high, low)
   sum[1], sum[2] = high, low
 end
 
--- Bucket and field of an account.
+-- Bucket and field of an account. Ids and numbers differ most at their end.
 local function balance_place(account, owner, currency)
-  return tonumber(sub(redis.sha1hex(owner), 1, 3), 16), account .. ':' .. currency .. ':' .. owner
+  local bucket = 0
+  for i = math.max(1, #owner - 7), #owner do bucket = (bucket * 31 + string.byte(owner, i)) % 65521 end
+  return bucket % OWNER_BUCKETS, account .. ':' .. currency .. ':' .. owner
 end
 
 local function balance_change(state, account, owner, currency, amount)
@@ -85,8 +99,16 @@ local function balance_change(state, account, owner, currency, amount)
   add(sum_of(state, 'balance', bucket, field), high, low)
 end
 
+-- Bucket and field of a member.
+local function branch_place(n)
+  return floor((n - 1) / PER_BRANCH), format('%.0f', n)
+end
+
 local function branch_add(state, n, high, low)
-  if n > 0 then add(sum_of(state, 'branch', floor((n - 1) / PER_BUCKET), format('%.0f', n)), high, low) end
+  if n > 0 then
+    local bucket, field = branch_place(n)
+    add(sum_of(state, 'branch', bucket, field), high, low)
+  end
 end
 
 -- Sales of a member's child or grandchild; 0 for a level there is nobody on.
@@ -115,17 +137,23 @@ local function earners(base, first, last)
   return table.concat(out)
 end
 
-local function write_money(state)
-  for key, place in pairs(state.sums) do
-    call('SETBIT', place.map, place.bucket, 1)
+local function write_sums(state, kind)
+  local map = state.base .. kind .. '_map:0'
+  for bucket, place in pairs(state.sums[kind]) do
+    if not is_marked(state, map, bucket) then call('SETBIT', map, bucket, 1) end
     for field, sum in pairs(place.fields) do
       if sum[1] == 0 and sum[2] == 0 then
-        call('HDEL', key, field)
+        call('HDEL', place.key, field)
       else
-        call('HSET', key, field, amount_text(sum[1], sum[2]))
+        call('HSET', place.key, field, amount_text(sum[1], sum[2]))
       end
     end
   end
+end
+
+local function write_money(state)
+  write_sums(state, 'balance')
+  write_sums(state, 'branch')
   local key = state.base .. 'earned:0'
   for n, earned in pairs(state.earned) do
     if earned == 0 then

@@ -137,8 +137,8 @@ register_read('branch', function(keys, args)
   local base = live_base(keys[1])
   local out = {}
   for i = 1, #args do
-    local n = tonumber(args[i])
-    out[i] = base and call('HGET', base .. 'branch:' .. floor((n - 1) / PER_BUCKET), n) or '0'
+    local bucket, field = branch_place(tonumber(args[i]))
+    out[i] = base and call('HGET', base .. 'branch:' .. bucket, field) or '0'
   end
   return out
 end)

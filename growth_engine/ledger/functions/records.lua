@@ -9,7 +9,7 @@
 --   hist:0          hash: score -> how many ranked members have it
 --   funnel:0  cohort:0  invites:0      hashes of counters
 --   balance:<bucket>   hash of some owners' accounts: account:currency:owner -> balance (see money.lua)
---   branch:<bucket>    hash of a bucket's members: number -> sales below them
+--   branch:<bucket>    hash of PER_BRANCH members: number -> sales below them
 --   balance_map:0  branch_map:0        bitmaps: which of those buckets the book has ever used
 --   earned:0        zset of everybody who has earned: score = -earned, member = number, big-endian
 --

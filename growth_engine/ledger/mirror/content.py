@@ -13,6 +13,7 @@ from growth_engine.ledger.mirror.views import counters_in, earners_in, places_in
 PAGE = 32
 """Buckets (of 16 KB) read in one call."""
 EARNERS_PAGE = 5_000
+HASHES_PAGE = 256
 ATTEMPTS = 5
 _FIELDS = 7
 _ACTIVE = bytes(0 if flags & 1 else 1 for flags in range(256))
@@ -108,8 +109,8 @@ def _sums(read: Read, at: tuple[int, int], kind: str, used: bytes) -> dict[str, 
     """All fields of all hashes of a kind; None: the book has moved."""
     buckets = [byte * 8 + bit for byte, bits in enumerate(used) for bit in range(8) if bits & 128 >> bit]
     found: dict[str, int] = {}
-    for first in range(0, len(buckets), PAGE):
-        epoch, seq, *hashes = read("hashes", kind, *buckets[first : first + PAGE])
+    for first in range(0, len(buckets), HASHES_PAGE):
+        epoch, seq, *hashes = read("hashes", kind, *buckets[first : first + HASHES_PAGE])
         if (epoch, seq) != at:
             return None
         for one in hashes:
