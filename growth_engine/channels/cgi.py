@@ -74,6 +74,18 @@ class Call:
     """Codes that mean something else here than elsewhere."""
 
 
+class Document(dict[str, Any]):
+    """An answer. A field it should have and has not leaves open what was done, and says so."""
+
+    def __init__(self, found: Mapping[str, Any], operation: str, *, safe: bool) -> None:
+        super().__init__(found)
+        self._operation, self._safe = operation, safe
+
+    def __missing__(self, name: str) -> Any:
+        kind = RetryLater if self._safe else OutcomeUnknown
+        raise kind(Reason.OTHER, operation=self._operation, number=f"no {name}")
+
+
 class Cgi:
     """One account's calls to one host."""
 
@@ -126,7 +138,7 @@ class Cgi:
             kind = RetryLater if call.safe else OutcomeUnknown
             raise kind(Reason.BUSY, operation=call.path, number=f"http {answer.status}")
         if number == 0:
-            return found
+            return Document(found, call.path, safe=call.safe)
         raise self._refusal(call, number, str(found.get("errmsg", "")))
 
     def _refusal(self, call: Call, number: int, errmsg: str) -> ChannelError:

@@ -231,7 +231,7 @@ WAITS_FOR_PERSON = frozenset({Reason.WINDOW_CLOSED, Reason.WINDOW_USED_UP, Reaso
 #: Time helps: send again later.
 WAITS_FOR_TIME = frozenset({Reason.BUSY, Reason.UNREACHABLE, Reason.QUOTA})
 #: Somebody has to look at the connection before anything is sent through it again.
-WAITS_FOR_STAFF = frozenset({Reason.TOKEN, Reason.CREDENTIALS, Reason.PERMISSION})
+WAITS_FOR_STAFF = frozenset({Reason.TOKEN, Reason.CREDENTIALS, Reason.PERMISSION, Reason.FUNDS})
 
 
 @dataclass(frozen=True, slots=True)

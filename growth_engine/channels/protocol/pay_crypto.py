@@ -188,7 +188,9 @@ def verify(keys: PlatformKeys, headers: Mapping[str, str], body: bytes, *, now: 
     timestamp, nonce, signature, serial = (
         _header(headers, f"Wechatpay-{name}") for name in ("Timestamp", "Nonce", "Signature", "Serial")
     )
-    if not (timestamp and nonce and signature and serial) or not _DIGITS.fullmatch(timestamp):
+    if not (timestamp and nonce and signature and serial and nonce.isascii()):
+        raise SignatureRefused(SignatureProblem.HEADERS_MISSING, serial)
+    if not _DIGITS.fullmatch(timestamp):
         raise SignatureRefused(SignatureProblem.HEADERS_MISSING, serial)
     if _header(headers, "Wechatpay-Signature-Type") not in ("", SCHEME):
         raise SignatureRefused(SignatureProblem.HEADERS_MISSING, serial)

@@ -206,6 +206,8 @@ class WechatPay:
             raise OutcomeUnknown(
                 Reason.CREDENTIALS, operation=operation, number=number, trace=trace
             ) from None
+        except RetryLater as error:  # our own keys are out of reach; the answer is there all the same
+            raise _lost(safe, error.reason, operation, error.number, trace) from None
         if 200 <= answer.status < 300:
             return _document(answer, operation, safe=safe, trace=trace)
         code = _claim(answer)

@@ -55,8 +55,9 @@ def understood(
         raise kind(Reason.OTHER, operation=operation, number="unreadable answer") from None
 
 
-def require_same(operation: str, **pairs: tuple[object, object]) -> None:
+def require_same(operation: str, *, safe: bool = True, **pairs: tuple[object, object]) -> None:
     """What the answer speaks of must be what was asked for; empty says nothing."""
     for name, (answered, asked) in pairs.items():
         if answered not in ("", None) and answered != asked:
-            raise StopAndAlert(Reason.OTHER, operation=operation, number=f"another {name} in the answer")
+            kind: type[ChannelError] = StopAndAlert if safe else OutcomeUnknown
+            raise kind(Reason.OTHER, operation=operation, number=f"another {name} in the answer")

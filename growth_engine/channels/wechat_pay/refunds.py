@@ -49,7 +49,7 @@ class Refunds:
         except GoneForGood as refused:
             return self._there_already(refund, refused)
         made = forms.understood(found, refund_of, _PATH, safe=False)
-        forms.require_same(_PATH, out_refund_no=(made.out_refund_no, refund.out_refund_no))
+        forms.require_same(_PATH, safe=False, out_refund_no=(made.out_refund_no, refund.out_refund_no))
         return made
 
     def find(self, out_refund_no: str) -> Refund | None:

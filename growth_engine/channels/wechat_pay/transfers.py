@@ -68,7 +68,7 @@ class Transfers:
         except GoneForGood as refused:
             return self._there_already(transfer, refused)
         made = forms.understood(found, transfer_of, _PATH, safe=False)
-        forms.require_same(_PATH, out_bill_no=(made.out_bill_no, transfer.out_bill_no))
+        forms.require_same(_PATH, safe=False, out_bill_no=(made.out_bill_no, transfer.out_bill_no))
         return made
 
     def find(self, out_bill_no: str) -> Transfer | None:

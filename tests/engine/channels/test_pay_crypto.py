@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicNumbers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from growth_engine.channels.protocol import pay_crypto as pay
 from growth_engine.channels.protocol.pay_crypto import (
@@ -45,6 +47,9 @@ def merchant() -> RSAPrivateKey:
 @pytest.fixture(scope="module")
 def platform() -> RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+SOME_KEYS = PlatformKeys({PUB: rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()})
 
 
 def pem_of(key: RSAPrivateKey) -> str:
@@ -340,3 +345,31 @@ def test_files_that_are_no_keys_are_one_clear_error_that_quotes_nothing() -> Non
             call()
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+
+@settings(max_examples=400)
+@given(
+    sent=st.dictionaries(
+        st.sampled_from([f"Wechatpay-{name}" for name in ("Timestamp", "Nonce", "Serial", "Signature")]),
+        st.one_of(st.text(max_size=40), st.just(str(NOW)), st.just(PUB)),
+    ),
+    body=st.binary(max_size=60),
+)
+def test_whatever_is_sent_is_refused_and_nothing_breaks(sent: dict[str, str], body: bytes) -> None:
+    with pytest.raises(SignatureRefused):
+        pay.verify(SOME_KEYS, sent, body, now=NOW)
+
+
+@settings(max_examples=400)
+@given(
+    resource=st.fixed_dictionaries(
+        {"algorithm": st.one_of(st.just("AEAD_AES_256_GCM"), st.text(max_size=5))},
+        optional={
+            name: st.one_of(st.text(max_size=40), st.integers(), st.none(), st.lists(st.integers()))
+            for name in ("nonce", "associated_data", "ciphertext")
+        },
+    )
+)
+def test_whatever_is_sealed_by_others_is_refused_and_nothing_breaks(resource: dict[str, Any]) -> None:
+    with pytest.raises(ResourceUnreadable):
+        pay.decrypt_resource(API_V3_KEY, resource)

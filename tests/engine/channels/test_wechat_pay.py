@@ -41,6 +41,7 @@ from growth_engine.channels.wire import Gear
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.ids import Ids
+from growth_engine.kit.redis import queue_client
 from tests.conftest import START
 from tests.factories.pay import MCH, MERCHANT, OTHER, PLATFORM, PUB, V3_KEY, Signing, certificate
 from tests.factories.platforms import Scripted
@@ -271,6 +272,21 @@ def test_a_lost_answer_is_unknown_for_commands_and_later_for_questions(
     with pytest.raises(RetryLater):
         Orders(pay).by_number("ord_12")
     assert len(platform.requests) == 2  # nothing is repeated by itself
+
+
+def test_an_answer_we_cannot_check_for_want_of_our_own_keys_is_unknown_too(
+    credentials: PayCredentials, gear: Gear, platform: Scripted, signed: Signing
+) -> None:
+    """The queue Redis goes away while WeChat Pay works."""
+
+    def and_then_redis_fails(request: httpx.Request) -> httpx.Response:
+        gear.queue.connection_pool.disconnect()
+        gear.queue = queue_client("redis://127.0.0.1:1/0")
+        return signed(200, {"prepay_id": "wx2014"})(request)
+
+    platform.on(JSAPI, and_then_redis_fails)
+    with pytest.raises(OutcomeUnknown):
+        Orders(WechatPay(credentials, gear)).place_jsapi(ORDER, "o")
 
 
 def test_no_connection_means_that_nothing_was_done(pay: WechatPay, platform: Scripted) -> None:
@@ -517,6 +533,15 @@ def test_a_transfer_waits_for_the_person_who_confirms_on_a_page(
             "notify_url": NOTIFY,
         }
     ]
+
+
+def test_an_answer_about_another_transfer_leaves_ours_unknown(
+    pay: WechatPay, platform: Scripted, signed: Signing
+) -> None:
+    platform.on(BILLS, signed(200, WAITING | {"out_bill_no": "pay2"}), signed(200, {"state": "SUCCESS"}))
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            Transfers(pay).make(NEW)
 
 
 def test_a_name_is_sealed_and_the_seal_named(pay: WechatPay, platform: Scripted, signed: Signing) -> None:

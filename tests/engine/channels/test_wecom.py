@@ -200,6 +200,21 @@ def test_ways_are_read_changed_listed_and_deleted(wecom: Wecom, platform: Script
     assert [body.get("cursor") for body in platform.bodies(f"{CONTACT}/list_contact_way")] == [None, "n"]
 
 
+def test_an_answer_without_what_was_asked_for_is_none(wecom: Wecom, platform: Scripted) -> None:
+    for path in ("get_contact_way", "groupchat/get", "groupchat/get_join_way", "get", "add_corp_tag"):
+        platform.on(f"{CONTACT}/{path}", OK)
+    for ask in (
+        lambda: ContactWays(wecom).get("c1"),
+        lambda: Groups(wecom).get("wr1"),
+        lambda: Groups(wecom).join_way("j1"),
+        lambda: Customers(wecom).get("wm1"),
+    ):
+        with pytest.raises(RetryLater):
+            ask()
+    with pytest.raises(OutcomeUnknown):
+        Customers(wecom).add_tags("g", ["t"])
+
+
 def test_a_list_that_gives_the_same_cursor_again_ends(wecom: Wecom, platform: Scripted) -> None:
     platform.on(f"{CONTACT}/list_contact_way", OK | {"contact_way": [], "next_cursor": "n"})
     assert list(ContactWays(wecom).ids(1, 2)) == []
