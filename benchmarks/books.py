@@ -46,7 +46,7 @@ _COLUMNS = {
 
 
 class Books:
-    """Two books full of money, written by COPY: orders of six legs each, every fifth share of level 1 matured."""
+    """Two books full of money by COPY: orders of six legs each, every fifth share of level 1 matured."""
 
     def __init__(self, conn: psycopg.Connection[Any], workspace_id: str, campaign_id: str) -> None:
         self._conn = conn

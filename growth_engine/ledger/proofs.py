@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -23,12 +23,14 @@ TOPIC = "ledger."
 #: proven. Lost, they are only asked too often once.
 LOOKED_KEY = "ge:books-looked-at"
 PROVEN_KEY = "ge:books-proven"
-#: Books up to this long are folded from their first entry every hour (about 20,000 entries a second).
-WHOLE = 500_000
-#: One round of proofs begins no further book after this long; the rest come first in the next.
-BUDGET_SECONDS = 120.0
-#: Documents of exported heads one round reads; ``growth-engine ledger verify`` reads all.
-DOCUMENTS = 7
+#: A book is proven again when its last proof is this old; cron rings every hour.
+PROVEN_FOR = timedelta(minutes=55)
+#: Books up to this long are folded from their first entry (about 20,000 entries a second), longer ones
+#: walked from their last exported head: a worker should not be held up for minutes.
+WHOLE = 200_000
+#: Documents of exported heads a proof reads; ``growth-engine ledger verify`` reads all. One is enough to
+#: show any change before it.
+DOCUMENTS = 3
 
 _CHEAP = [one.name for one in INVARIANTS if one.cheap]
 
@@ -54,49 +56,41 @@ def check_often(parts: Parts, workspace_id: str) -> int:
     return len(moved)
 
 
-def prove_all(parts: Parts, workspace_id: str, seconds: Callable[[], float] = time.monotonic) -> int:
-    """Prove the books of a workspace, the one longest unproven first, as far as time allows; how many."""
-    until = seconds() + BUDGET_SECONDS
-    mirror = _catch_up(parts, workspace_id)
-    exported, unread = _exported(parts, workspace_id)
+def prove_next(parts: Parts, workspace_id: str) -> int:
+    """Prove the book longest unproven, if one is due; how many were. One at a time: others wait, too."""
     key = f"{PROVEN_KEY}:{workspace_id}"
-    proven = 0
-    for book in _longest_unproven(parts, workspace_id, key):
-        if proven and seconds() >= until:
-            log.info("proofs.continued_later", workspace=workspace_id, proven=proven)
-            break
-        whole = book.last_seq <= WHOLE
-        documents = exported.get(book.id, ())
-        report = verify.verify(parts, workspace_id, book.id, exported=documents, whole=whole)
-        _settle(parts, workspace_id, book.id, [*report.faults, *unread, *mirror], WORDS)
-        log.info("book.proven", book=book.id, entries=report.entries, faults=len(report.faults))
-        parts.queue.hset(key, book.id, parts.clock.now().timestamp())
-        proven += 1
-    alerts.publish_count(parts, workspace_id)
-    return proven
-
-
-def _longest_unproven(parts: Parts, workspace_id: str, key: str) -> Sequence[Book]:
+    now = parts.clock.now()
     with parts.open(workspace_id) as ctx:
         books = queries.books(ctx)
     at = _hash(parts, key)
-    return sorted(books, key=lambda book: float(at.get(book.id.encode(), 0)))
+    since = {book.id: float(at.get(book.id.encode(), 0)) for book in books}
+    due = [book for book in books if since[book.id] <= (now - PROVEN_FOR).timestamp()]
+    if not due:
+        return 0
+    book = min(due, key=lambda book: (since[book.id], book.id))
+    faults = _prove(parts, workspace_id, book)
+    _settle(parts, workspace_id, book.id, faults, WORDS)
+    parts.queue.hset(key, book.id, str(now.timestamp()))
+    alerts.publish_count(parts, workspace_id)
+    return 1
 
 
-def _catch_up(parts: Parts, workspace_id: str) -> list[Fault]:
-    """Being a moment behind is no fault. A mirror that cannot be caught up is."""
+def _prove(parts: Parts, workspace_id: str, book: Book) -> list[Fault]:
+    faults = []
     try:
-        service.catch_up_all(parts, workspace_id)
+        service.catch_up(parts, workspace_id, book.id)  # a moment behind is no fault
     except GrowthError as error:
-        return [Fault("mirror", f"cannot be caught up: {error.code}: {error}")]
-    return []
-
-
-def _exported(parts: Parts, workspace_id: str) -> tuple[Any, list[Fault]]:
+        faults.append(Fault("mirror", f"cannot be caught up: {error.code}: {error}"))
+    documents: Sequence[heads.Exported] = ()
     try:
-        return heads.exported(parts.storage, workspace_id, DOCUMENTS), []
+        documents = heads.exported(parts.storage, workspace_id, DOCUMENTS).get(book.id, ())
     except GrowthError as error:
-        return {}, [Fault("heads", f"the documents in storage cannot be read: {error}")]
+        faults.append(Fault("heads", f"the documents in storage cannot be read: {error}"))
+    whole = book.last_seq <= WHOLE
+    report = verify.verify(parts, workspace_id, book.id, exported=documents, whole=whole)
+    faults += report.faults
+    log.info("book.proven", book=book.id, entries=report.entries, faults=len(faults))
+    return faults
 
 
 def _settle(

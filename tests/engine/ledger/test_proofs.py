@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from growth_engine.context import Parts
+from growth_engine.kit import jobs
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.errors import GrowthError
 from growth_engine.ledger import alerts, heads, proofs, queries
@@ -23,6 +24,13 @@ def open_topics(parts: Parts, workspace: str) -> list[tuple[str, str]]:
 
 
 # -- alerts ----------------------------------------------------------------------------------------------
+
+
+def prove(parts: Parts, workspace: str) -> None:
+    """An hour later."""
+    parts.clock.advance(timedelta(hours=1))  # type: ignore[attr-defined]
+    while proofs.prove_next(parts, workspace):
+        pass
 
 
 def test_an_alert_is_raised_once_seen_again_and_cleared(
@@ -48,14 +56,14 @@ def test_an_alert_is_raised_once_seen_again_and_cleared(
 
 def test_a_fault_raises_an_alert_and_mending_it_clears_it(parts: Parts, shop: Shop, as_owner: Do) -> None:
     workspace = shop.workspace_id
-    for prove in (proofs.check_often, proofs.prove_all):
-        prove(parts, workspace)
+    proofs.check_often(parts, workspace)
+    prove(parts, workspace)
     assert open_topics(parts, workspace) == []
     wrong = "UPDATE accounts SET balance = balance + %(by)s, credited = credited + %(by)s" \
         " WHERE book_id = %(book)s AND account = 'platform'"  # fmt: skip
     as_owner("accounts", wrong, by=7, book=shop.campaign_id)
     assert proofs.check_often(parts, workspace) == 0, "no book has moved: the hourly proof will see it"
-    proofs.prove_all(parts, workspace)
+    prove(parts, workspace)
     failing = [(f"ledger.{check}", shop.campaign_id) for check in ("accounts", "balanced", "tables")]
     assert open_topics(parts, workspace) == failing
     assert alerts.open_in_all(parts.queue) >= 3
@@ -64,7 +72,7 @@ def test_a_fault_raises_an_alert_and_mending_it_clears_it(parts: Parts, shop: Sh
     as_owner("accounts", wrong, by=-7, book=shop.campaign_id)
     proofs.check_often(parts, workspace)
     assert ("ledger.balanced", shop.campaign_id) not in open_topics(parts, workspace)
-    proofs.prove_all(parts, workspace)
+    prove(parts, workspace)
     assert open_topics(parts, workspace) == []
 
 
@@ -82,23 +90,23 @@ def test_books_that_moved_are_looked_at_again(parts: Parts, shop: Shop, as_owner
     assert open_topics(parts, workspace) == [("ledger.balanced", shop.campaign_id)]
 
 
-def test_the_book_longest_unproven_comes_first_when_time_is_short(
+def test_each_book_is_proven_once_an_hour_the_longest_unproven_first(
     parts: Parts, shop: Shop, clock: FixedClock
 ) -> None:
     workspace = shop.workspace_id
-    ticks = iter(range(0, 100_000, 100))
     key = f"{proofs.PROVEN_KEY}:{workspace}"
-    assert proofs.prove_all(parts, workspace, lambda: next(ticks)) == 2
-    clock.advance(timedelta(hours=1))
-    slow = iter(range(0, 100_000, 1000))
-    assert proofs.prove_all(parts, workspace, lambda: next(slow)) == 1
-    [(_, first), (_, second)] = sorted(parts.queue.hgetall(key).items(), key=lambda item: float(item[1]))
-    assert float(first) < float(second)
-    older = min(parts.queue.hgetall(key), key=lambda book: float(parts.queue.hget(key, book)))
-    clock.advance(timedelta(hours=1))
-    slow = iter(range(0, 100_000, 1000))
-    proofs.prove_all(parts, workspace, lambda: next(slow))
-    assert float(parts.queue.hget(key, older)) == clock.now().timestamp()
+    assert proofs.prove_next(parts, workspace) == 1
+    [(first, _)] = parts.queue.hgetall(key).items()
+    clock.advance(timedelta(minutes=30))
+    assert jobs.drain(parts, "ledger.verify", workspace) == (1, True), (
+        "the other one; the first was just proven"
+    )
+    clock.advance(timedelta(minutes=30))
+    assert proofs.prove_next(parts, workspace) == 1
+    assert float(parts.queue.hget(key, first)) == clock.now().timestamp()
+    assert proofs.prove_next(parts, workspace) == 0
+    clock.advance(timedelta(minutes=60))
+    assert jobs.drain(parts, "ledger.verify", workspace) == (2, True)
 
 
 def test_a_mirror_that_is_away_is_an_alert_until_it_is_back(
@@ -113,10 +121,10 @@ def test_a_mirror_that_is_away_is_an_alert_until_it_is_back(
     with monkeypatch.context() as patch:
         for name in ("last_seq", "digest"):
             patch.setattr(type(parts.mirror), name, away)
-        proofs.prove_all(parts, shop.workspace_id)
+        prove(parts, shop.workspace_id)
     books = sorted((shop.campaign_id, shop.wallet))
     assert open_topics(parts, shop.workspace_id) == [("ledger.mirror", book) for book in books]
-    proofs.prove_all(parts, shop.workspace_id)
+    prove(parts, shop.workspace_id)
     assert open_topics(parts, shop.workspace_id) == []
 
 
@@ -133,7 +141,7 @@ def test_long_books_are_proven_from_their_last_exported_head(
     assert report.digest == parts.mirror.digest(BookKey(workspace, book))
     as_owner("entries", "UPDATE entries SET accepted = NOT accepted WHERE book_id = %(b)s AND seq = %(s)s",
              b=book, s=shop.rows("SELECT last_seq FROM books WHERE id = :campaign")[0][0])  # fmt: skip
-    proofs.prove_all(parts, workspace)
+    prove(parts, workspace)
     assert open_topics(parts, workspace) == [("ledger.chain", book)]
 
 
