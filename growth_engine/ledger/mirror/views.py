@@ -27,10 +27,11 @@ _LEFT, _BLOCKED = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class BookKey:
-    """A campaign's book."""
+    """A campaign's book, or a workspace's wallet book."""
 
     workspace_id: str
     campaign_id: str
+    """Of the book; a campaign's is the campaign's own id."""
 
     def __post_init__(self) -> None:
         if (

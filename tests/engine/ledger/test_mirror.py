@@ -478,6 +478,25 @@ def test_a_big_book_is_deleted_in_pieces(mirror: Mirror, book: BookKey) -> None:
     assert raw(mirror, book) == {}
 
 
+def test_a_book_full_of_money_is_deleted_in_pieces(mirror: Mirror, book: BookKey) -> None:
+    members = 2000
+    entries: list[Any] = [(n, [["m", n, n // 3, DAY]]) for n in range(1, members + 1)]
+    for n in range(4, members + 1):
+        entries.append(
+            (members + n - 3, [["v", n, 100], ["e", n, n], ["a", "available", f"con_{n}", "CNY", n]])
+        )
+    mirror.apply(book, entries)
+    kinds = {key.decode().split(":")[-2] for key in raw(mirror, book)}
+    assert kinds >= {"balance", "branch", "earned", "balance_map", "branch_map"}
+    epoch = mirror.begin_rebuild(book)
+    mirror.apply(book, entries, epoch=epoch)
+    assert mirror.finish_rebuild(book, epoch)
+    assert {key.split(b":")[2] for key in raw(mirror, book)} == {b"0", str(epoch).encode()}
+    assert mirror.digest(book).accounts == members - 3
+    mirror.forget(book)
+    assert raw(mirror, book) == {}
+
+
 def test_a_rebuild_loses_nothing_that_is_written_meanwhile(
     mirror: Mirror, book: BookKey, valkey: str
 ) -> None:
