@@ -22,6 +22,7 @@ from growth_engine.channels.contract import (
     Link,
     Menu,
     OfficialAccountCredentials,
+    OneTime,
     PayCredentials,
     Picture,
     PlatformKey,
@@ -36,7 +37,7 @@ from growth_engine.channels.contract import (
     Welcome,
 )
 from growth_engine.channels.errors import GoneForGood, OutcomeUnknown, RetryLater, StopAndAlert
-from growth_engine.channels.quota import CHINA
+from growth_engine.channels.quota import CHINA, Quotas
 from growth_engine.channels.wechat_oa import OAuth, OfficialAccount, OfficialAccountMessenger
 from growth_engine.channels.wechat_pay import (
     Bills,
@@ -212,6 +213,34 @@ def test_templates_and_subscriptions(
     person.do("subscribe", appid=appid, template_id=template_id, accept=True)
     assert messenger.send(openid, Subscription(template_id, fields)) == Sent()
     sandbox.settle()
+
+
+def test_one_grant_is_one_message(messenger: OfficialAccountMessenger, sandbox: Sandbox, appid: str) -> None:
+    template_id = "sandbox-progress-0000000000000000000000000"
+    person = sandbox.person("一次")
+    message = OneTime(template_id, 7, "活动进度", "还差一位好友", "https://a.example")
+    openid = person.do("grant_once", appid=appid, template_id=template_id, scene=7)["openid"]
+    assert messenger.send(openid, message) == Sent()
+    refused = messenger.send(openid, message)
+    assert isinstance(refused, Refused)
+    assert (refused.reason, refused.code) == (Reason.NOT_GRANTED, "43101")
+
+
+def test_a_day_that_is_used_up_is_shown_and_not_asked_again(
+    oa: OfficialAccount, gear: Gear, sandbox: Sandbox, account: str
+) -> None:
+    sandbox.fault("oa", "errcode", match="/cgi-bin/qrcode/create", value=45009)
+    before = len(sandbox.log(service="oa"))
+    for _ in range(3):
+        with pytest.raises(RetryLater) as caught:
+            oa.create_qr("x")
+        assert caught.value.retry_at is not None
+        assert caught.value.retry_at.astimezone(CHINA).hour == 0
+    assert Quotas(gear.queue, gear.clock).blocked(account) == {
+        "/cgi-bin/qrcode/create": caught.value.retry_at
+    }
+    asked = [line for line in sandbox.log(service="oa")[before:] if "qrcode" in line["line"]]
+    assert len(asked) == 1
 
 
 def test_a_token_that_runs_out_in_the_middle_of_a_batch(
