@@ -203,7 +203,8 @@ def _values(
         for name, value in promise.items()
         if value is None or isinstance(value, str | int | Mapping)
     }
-    values["tiers"] = tiers_in_words(promise.get("tiers", ()), locale)
+    if "tiers" in promise:
+        values["tiers"] = tiers_in_words(promise["tiers"], locale)
     # A brand is a name, never a text to fill: braces in it stay what they are.
     values["brand"] = str(content.get("brand") or brand)
     return values
