@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import datetime
 
 from growth_engine.kit.clock import Clock
 
@@ -42,6 +43,20 @@ class BufferedBits:
         return int.from_bytes(store[at : at + size], "big") >> (size * 8 - bits)
 
 
+def _written(prefix: str, at: datetime, bits: int) -> str:
+    number = (int(at.timestamp() * 1000) << _RANDOM_BITS) | bits
+    digits = []
+    for _ in range(_LENGTH // 2):
+        digits.append(_PAIRS[number & 1023])
+        number >>= 10
+    return f"{prefix}_{''.join(reversed(digits))}"
+
+
+def earliest(prefix: str, at: datetime) -> str:
+    """What no id made at ``at`` or later sorts before: the start of a period in an index over ids."""
+    return _written(prefix, at, 0)
+
+
 class Ids:
     """Makes ids and tokens from an injected clock and an injected source of random bits.
 
@@ -54,13 +69,7 @@ class Ids:
 
     def new(self, prefix: str) -> str:
         """A new id, e.g. ``new("con")`` -> ``con_06f3vb…``: 48 bits of milliseconds, 80 random bits."""
-        millis = int(self._clock.now().timestamp() * 1000)
-        number = (millis << _RANDOM_BITS) | self._bits(_RANDOM_BITS)
-        digits = []
-        for _ in range(_LENGTH // 2):
-            digits.append(_PAIRS[number & 1023])
-            number >>= 10
-        return f"{prefix}_{''.join(reversed(digits))}"
+        return _written(prefix, self._clock.now(), self._bits(_RANDOM_BITS))
 
     def token(self, length: int = TOKEN_LENGTH) -> str:
         """A short public token (invite links, QR scenes): 12 digits of a 31-letter alphabet, 59 bits."""

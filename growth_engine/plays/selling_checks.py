@@ -85,9 +85,9 @@ def _products(draft: Draft) -> Iterator[Finding]:
         if one["sku"] and draft.products and one["sku"] not in known:
             yield Finding(
                 "rate_without_product",
-                "error",
+                "warning",
                 "config.overrides",
-                N_("There is a rate for “%(sku)s”, but no such product."),
+                N_("There is a rate for “%(sku)s”, but no such product is on sale."),
                 one["sku"],
                 {"sku": one["sku"]},
             )

@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, func, liter
 from growth_engine.access import queries as access
 from growth_engine.commissions.models import Commission, Promoter
 from growth_engine.context import Ctx
+from growth_engine.kit import ids
 from growth_engine.orders.models import Order, OrderLine, Payment, Refund
 from growth_engine.plays import contract
 from growth_engine.plays.models import Participant
@@ -20,6 +21,8 @@ from growth_engine.plays.simulator import History, Person, Sale, Transfer
 
 #: A replay of this many takes a few seconds; beyond, the newest are enough to judge rules by.
 MOST_ORDERS = 50_000
+#: An id is made moments after the time its order carries, by another process perhaps.
+_SKEW = timedelta(hours=1)
 #: Longest time an order may wait for its first payment (``SellingConfig.order_minutes``).
 _LONGEST_WAIT = timedelta(days=30)
 
@@ -33,8 +36,8 @@ def history(ctx: Ctx, campaign_id: str, *, days: int = 30, most: int = MOST_ORDE
     since = datetime.combine(first_day, time(), zone)
     orders = _orders(ctx, campaign_id, since, most + 1)
     kept = orders[:most]
-    ids = [order.id for order in kept]
-    lines, transfers = _lines(ctx, ids), _transfers(ctx, ids)
+    named = [order.id for order in kept]
+    lines, transfers = _lines(ctx, named), _transfers(ctx, named)
     sales = [
         Sale(
             order_id=one.id,
@@ -45,9 +48,9 @@ def history(ctx: Ctx, campaign_id: str, *, days: int = 30, most: int = MOST_ORDE
             lines=lines.get(one.id, ()),
             transfers=transfers.get(one.id, ()),
         )
-        for one in reversed(kept)
+        for one in sorted(kept, key=lambda one: one.seq)
     ]
-    posted = _posted(ctx, ids)
+    posted = _posted(ctx, named)
     people = _people(ctx, campaign_id, sales, posted, _used_before(ctx, campaign_id, since))
     return History(sales, people, zone, since, until, posted, cut=len(orders) > most)
 
@@ -59,18 +62,19 @@ def _orders(ctx: Ctx, campaign_id: str, since: datetime, limit: int) -> Sequence
         .where(
             Order.workspace_id == ctx.workspace_id,
             Order.campaign_id == campaign_id,
+            _not_before(since),
             Order.placed_at >= since,
         )
-        .order_by(Order.placed_at.desc(), Order.id.desc())
+        .order_by(Order.id.desc())
         .limit(limit)
     )
     return ctx.session.execute(query).all()
 
 
-def _lines(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[contract.OrderLine]]:
+def _lines(ctx: Ctx, orders: Sequence[str]) -> Mapping[str, Sequence[contract.OrderLine]]:
     query = (
         select(OrderLine.order_id, OrderLine.line, OrderLine.sku, OrderLine.quantity, OrderLine.amount)
-        .where(OrderLine.workspace_id == ctx.workspace_id, OrderLine.order_id == _any_of(ids))
+        .where(OrderLine.workspace_id == ctx.workspace_id, OrderLine.order_id == _any_of(orders))
         .order_by(OrderLine.order_id, OrderLine.line)
     )
     found: dict[str, list[contract.OrderLine]] = defaultdict(list)
@@ -79,12 +83,12 @@ def _lines(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[contract.Order
     return found
 
 
-def _transfers(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[Transfer]]:
+def _transfers(ctx: Ctx, orders: Sequence[str]) -> Mapping[str, Sequence[Transfer]]:
     came = select(Payment.order_id, Payment.seq, Payment.at, Payment.amount).where(
-        Payment.workspace_id == ctx.workspace_id, Payment.order_id == _any_of(ids)
+        Payment.workspace_id == ctx.workspace_id, Payment.order_id == _any_of(orders)
     )
     went = select(Refund.order_id, Refund.seq, Refund.at, -Refund.amount).where(
-        Refund.workspace_id == ctx.workspace_id, Refund.order_id == _any_of(ids)
+        Refund.workspace_id == ctx.workspace_id, Refund.order_id == _any_of(orders)
     )
     found: dict[str, list[Transfer]] = defaultdict(list)
     for order_id, seq, at, amount in ctx.session.execute(union_all(came, went)):
@@ -92,11 +96,11 @@ def _transfers(ctx: Ctx, ids: Sequence[str]) -> Mapping[str, Sequence[Transfer]]
     return found
 
 
-def _posted(ctx: Ctx, ids: Sequence[str]) -> Mapping[int, int]:
+def _posted(ctx: Ctx, orders: Sequence[str]) -> Mapping[int, int]:
     """What the orders' commissions stand at, by participant."""
     query = (
         select(Commission.member, func.sum(Commission.target))
-        .where(Commission.workspace_id == ctx.workspace_id, Commission.order_id == _any_of(ids))
+        .where(Commission.workspace_id == ctx.workspace_id, Commission.order_id == _any_of(orders))
         .group_by(Commission.member)
     )
     return {member: int(amount) for member, amount in ctx.session.execute(query)}
@@ -105,7 +109,6 @@ def _posted(ctx: Ctx, ids: Sequence[str]) -> Mapping[int, int]:
 def _used_before(ctx: Ctx, campaign_id: str, since: datetime) -> Mapping[int, Mapping[str, int]]:
     """Of the month the period begins in: what was earned by then, by participant and month."""
     month = f"{since:%Y-%m}"
-    earliest = since.replace(day=1) - _LONGEST_WAIT
     query = (
         select(Commission.member, func.sum(Commission.target))
         .join(Order, Order.id == Commission.order_id)
@@ -113,7 +116,7 @@ def _used_before(ctx: Ctx, campaign_id: str, since: datetime) -> Mapping[int, Ma
             Commission.workspace_id == ctx.workspace_id,
             Commission.campaign_id == campaign_id,
             Order.campaign_id == campaign_id,
-            Order.placed_at >= earliest,
+            _not_before(since.replace(day=1) - _LONGEST_WAIT),
             Order.placed_at < since,
             Commission.terms["periods"].contains([month]),
         )
@@ -175,9 +178,14 @@ def _promoters(ctx: Ctx, campaign_id: str, numbers: Collection[int]) -> Iterable
     return ctx.session.execute(query).all()
 
 
-def _any_of(ids: Sequence[str]) -> ColumnElement[bool]:
+def _not_before(at: datetime) -> ColumnElement[bool]:
+    """Orders of an earlier time are not even looked at: the index over a campaign's orders is by id."""
+    return Order.id >= ids.earliest("ord", at - _SKEW)
+
+
+def _any_of(texts: Sequence[str]) -> ColumnElement[bool]:
     """One array instead of tens of thousands of parameters."""
-    return any_(literal(list(ids), ARRAY(Text)))
+    return any_(literal(list(texts), ARRAY(Text)))
 
 
 def _any_number(numbers: Collection[int]) -> ColumnElement[bool]:

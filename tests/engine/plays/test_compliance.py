@@ -293,7 +293,7 @@ _TIERS = {"promoter_tiers": [{"name": "gold"}]}
         ({"level1_unit": "fixed", "level1_value": 5900}, "commission_above_price", "error"),
         ({"level1_unit": "fixed", "level1_value": 3500}, "commission_high", "warning"),
         ({**_TIERS, "overrides": [{"tier": "gold", "value": 9900}]}, "commission_above_price", "error"),
-        ({"overrides": [{"sku": "gone", "value": 0}]}, "rate_without_product", "error"),
+        ({"overrides": [{"sku": "gone", "value": 0}]}, "rate_without_product", "warning"),
     ],
 )
 def test_rules_of_selling_that_break_law_or_arithmetic_are_found(

@@ -223,6 +223,7 @@ def test_a_window_knows_what_was_earned_and_spent_before_it(
 ) -> None:
     clock.set(datetime(2026, 11, 10, 4, tzinfo=UTC))
     shop.buy("cid")
+    clock.advance(timedelta(minutes=1))
     shop.buy("bob")
     clock.set(datetime(2026, 11, 14, 4, tzinfo=UTC))
     shop.buy("dan")
