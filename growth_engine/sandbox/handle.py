@@ -9,7 +9,7 @@ from typing import Any, Self
 from growth_engine.sandbox import control, faults, oa, pay, people, seed, wecom
 from growth_engine.sandbox.clock import VirtualClock
 from growth_engine.sandbox.control import actions, configure
-from growth_engine.sandbox.serving import Listener
+from growth_engine.sandbox.serving import Listener, Service
 from growth_engine.sandbox.store import Doc
 from growth_engine.sandbox.world import World
 
@@ -151,11 +151,12 @@ def start(
         clock.jump_to(clock.time() + kept["ahead"])
     if not world.store.count("oa.accounts"):
         seed.sow(world)
+    services: list[Service] = []
     listeners: list[Listener] = []
     try:
         for make, port in zip((oa.service, wecom.service, pay.service), ports, strict=True):
             service = make(world)
-            control.mount(service.flask, world)
+            services.append(service)
             listeners.append(Listener(service, host, port))
             world.urls[service.name] = listeners[-1].url
     except OSError:
@@ -163,6 +164,7 @@ def start(
             listener.close()
         world.close()
         raise
+    control.mount(services[0].flask, world)
     world.start()
     for listener in listeners:
         listener.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from functools import cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -30,12 +31,14 @@ def new_key() -> str:
     ).decode()
 
 
+@cache
 def private(pem: str) -> rsa.RSAPrivateKey:
     key = serialization.load_pem_private_key(pem.encode(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
 
 
+@cache
 def public(pem: str) -> rsa.RSAPublicKey:
     key = serialization.load_pem_public_key(pem.encode())
     assert isinstance(key, rsa.RSAPublicKey)

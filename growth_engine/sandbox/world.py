@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import string
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,12 @@ DEFAULT_OPTIONS: Doc = {
 }
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Read once a process: it takes longer than all else at the start."""
+    return ssl.create_default_context()
+
+
 def timer(kind: str) -> Callable[[Handler], Handler]:
     """Register how timers of a kind are done. They run outside any transaction."""
 
@@ -55,7 +63,9 @@ class World:
         self.seed = seed
         self.runner = Runner(self.store, clock, self._do)
         self.store.on_commit = self.runner.kick
-        self.http = httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=128))
+        self.http = httpx.Client(
+            trust_env=False, verify=_authorities(), limits=httpx.Limits(max_connections=128)
+        )
         self.urls: dict[str, str] = {}
         self.stopping = threading.Event()
 
