@@ -89,8 +89,10 @@ class Model:
         return sorted(ranked, key=lambda p: (-p.score, p.number))
 
     def balances(self) -> dict[tuple[str, str, str], int]:
-        names = {leg[:3] for leg in self.legs}
-        return {name: sum(leg[3] for leg in self.legs if leg[:3] == name) for name in names}
+        sums: dict[tuple[str, str, str], int] = {}
+        for account, owner, currency, amount in self.legs:
+            sums[account, owner, currency] = sums.get((account, owner, currency), 0) + amount
+        return sums
 
     def earned(self) -> dict[int, int]:
         sums = Counter[int]()

@@ -19,7 +19,7 @@ from growth_engine.payouts.rules import Policy
 from tests.engine.ledger.test_mirror_model import lose
 from tests.factories.selling import PRICE, Shop
 
-SEEDS = 6
+SEEDS = 4
 STEPS = 50
 
 
