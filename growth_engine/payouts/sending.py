@@ -34,6 +34,10 @@ _CLAIM = text(
     "WITH claimed AS MATERIALIZED (SELECT id AS due, state AS was FROM payouts"
     "  WHERE workspace_id = :workspace_id AND next_at <= :now"
     "   AND state IN ('approved', 'sending', 'unknown', 'waiting')"
+    # Whoever is blocked after asking gets nothing more until a person has looked; what is under way is asked
+    # about all the same.
+    "   AND (state <> 'approved' OR NOT EXISTS (SELECT FROM contacts"
+    "    WHERE contacts.id = payouts.contact_id AND contacts.blocked_at IS NOT NULL))"
     "  ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
     " UPDATE payouts SET state = CASE state WHEN 'approved' THEN 'sending' ELSE state END,"
     "  sent_at = coalesce(payouts.sent_at, :now), next_at = :until"

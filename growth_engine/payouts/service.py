@@ -107,9 +107,14 @@ def request(
 
 
 def cancel(parts: Parts, workspace_id: str, payout_id: str, *, by: Actor, key: str) -> Outcome:
-    """The owner thinks better of it; possible until somebody has approved. Raises ``UnknownPayout``."""
+    """The owner thinks better of it; possible until somebody has approved.
+
+    Raises ``UnknownPayout``, also when ``by`` is a contact and the payout is somebody else's.
+    """
     with parts.open(workspace_id) as ctx:
-        queries.payout(ctx, payout_id)
+        payout = queries.payout(ctx, payout_id)
+        if by.kind == "contact" and payout.contact_id not in people.contact_family(ctx, by.id):
+            raise queries.UnknownPayout
     facts = {"payout_id": payout_id, "state": "cancelled", "by": by.id}
     return _submit(parts, workspace_id, "payout_void", facts, f"cancel:{payout_id}:{key}")
 

@@ -187,11 +187,17 @@ def _sort_out(
                 _mark(wrong, one.line, translate(words, {"state": translate(rules.STATES[payout.state])}))
         elif payout.state not in rules.IN_FLIGHT:
             _mark(wrong, one.line, translate(N_("This withdrawal has not been sent yet.")))
-        elif not providers.registry[payout.provider].by_hand:
+        elif _answers_itself(payout.provider):
             _mark(wrong, one.line, translate(N_("The result of this one comes from its provider.")))
         else:
             todo.append(one)
     return todo, done
+
+
+def _answers_itself(provider: str) -> bool:
+    """Results of a provider that is no longer there can only come from people."""
+    found = providers.registry.get(provider)
+    return found is not None and not found.by_hand
 
 
 def _mark(wrong: dict[str, list[str]], line: int, words: str) -> None:

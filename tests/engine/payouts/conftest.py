@@ -60,8 +60,8 @@ class Shop:
             self.parts, self.workspace, payout_id, by=by, note=note, key=self.parts.ids.new("key")
         )
 
-    def cancel(self, payout_id: str, contact: str = "con") -> Outcome:
-        by = Actor("contact", contact)
+    def cancel(self, payout_id: str, contact: str = "") -> Outcome:
+        by = Actor("contact", contact) if contact else SYSTEM
         return service.cancel(self.parts, self.workspace, payout_id, by=by, key=self.parts.ids.new("key"))
 
     def send(self) -> int:

@@ -145,6 +145,14 @@ def test_the_owner_may_cancel_until_somebody_has_approved(strict: Shop) -> None:
     check_books(strict.parts, strict.workspace)
 
 
+def test_nobody_cancels_what_is_anothers(strict: Shop) -> None:
+    fan, stranger = strict.fan(2_000), strict.fan(0)
+    payout_id = strict.asked(fan, 2_000)
+    with pytest.raises(queries.UnknownPayout):
+        strict.cancel(payout_id, stranger)
+    assert strict.cancel(payout_id, fan).accepted
+
+
 def test_what_is_sent_can_no_longer_be_stopped(strict: Shop) -> None:
     payout_id = strict.asked(strict.fan(1_000), 1_000)
     assert sending.claim(strict.parts, strict.workspace) is not None

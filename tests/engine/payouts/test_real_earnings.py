@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from growth_engine.context import SYSTEM, Parts
+from growth_engine.ledger import service as ledger
 from growth_engine.payouts import sending, service, statement
 from growth_engine.payouts.rules import Policy
 from growth_engine.payouts.service import Outcome
@@ -201,6 +202,9 @@ def test_whatever_happens_in_whatever_order_the_wallet_adds_up(
                 key = parts.ids.new("key")
                 service.reject(parts, workspace, dice.choice(waiting), by=SYSTEM, note="no", key=key)
         check(shop)
+    reports = ledger.verify_all(parts, workspace)
+    assert [fault for report in reports for fault in report.faults] == []
+    assert shop.wallet in {report.book_id for report in reports}
     held = wallet(shop, "ann")
     with parts.open(workspace) as ctx:
         lines, more = statement.lines(ctx, shop.contacts["ann"], limit=500)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from growth_engine.context import Parts
+from growth_engine.context import SYSTEM, Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.errors import Unavailable
-from growth_engine.payouts import providers, queries, rules, sending
+from growth_engine.payouts import providers, queries, rules, sending, sheets
 from growth_engine.payouts.providers import Ask, Failed, Paid, Unknown, Unseen, Waiting
 from growth_engine.people import queries as people
+from growth_engine.people import service as people_service
 from tests.engine.payouts.conftest import Shop
 from tests.factories.wallets import balance, check_books, payout_row
 
@@ -267,12 +268,47 @@ def test_a_broken_provider_stops_no_other_payout(shop: Shop, bank: Bank) -> None
         assert queries.stuck(ctx, 2) == []
 
 
+def test_whoever_is_blocked_after_asking_gets_nothing_until_a_person_has_looked(
+    shop: Shop, bank: Bank, clock: FixedClock
+) -> None:
+    fan = shop.fan(3_000)
+    asked, under_way = shop.asked(fan, 1_000), shop.asked(fan, 2_000)
+    with shop.parts.open(shop.workspace) as ctx:
+        ctx.session.execute(text("UPDATE payouts SET next_at = NULL WHERE id = :id"), {"id": asked})
+    bank.answers = [Unknown("?")]
+    shop.send()
+    with shop.parts.open(shop.workspace) as ctx:
+        ctx.session.execute(text("UPDATE payouts SET next_at = :now WHERE id = :id"),
+                            {"id": asked, "now": ctx.now()})  # fmt: skip
+        people_service.block(ctx, fan, "farm")
+    clock.advance(timedelta(hours=1))
+    assert shop.send() == 1
+    assert (row(shop, under_way).state, row(shop, asked).state) == ("paid", "approved")
+    with shop.parts.open(shop.workspace) as ctx:
+        people_service.unblock(ctx, fan)
+    assert shop.send() == 1
+    assert row(shop, asked).state == "paid"
+
+
 def test_a_provider_that_is_no_longer_there_leaves_the_money_reserved(shop: Shop) -> None:
     payout_id = shop.asked(shop.fan(1_000), 1_000)
     with shop.parts.open(shop.workspace) as ctx:
         ctx.session.execute(text("UPDATE payouts SET provider = 'gone'"))
     shop.send()
     assert (row(shop, payout_id).state, row(shop, payout_id).error) == ("unknown", "KeyError: 'gone'")
+    # Its results come from people then.
+    results = f"payout_id,result\n{payout_id},paid\n".encode()
+    assert sheets.take_results(shop.parts, shop.workspace, results, by=SYSTEM).paid == 1
+
+
+def test_people_bring_no_results_of_a_provider_that_answers_itself(shop: Shop, bank: Bank) -> None:
+    payout_id = shop.asked(shop.fan(1_000), 1_000)
+    bank.answers = [Unknown("?")]
+    shop.send()
+    results = f"payout_id,result\n{payout_id},paid\n".encode()
+    with pytest.raises(sheets.ResultsRefused) as refused:
+        sheets.take_results(shop.parts, shop.workspace, results, by=SYSTEM)
+    assert refused.value.extra["errors"] == {"line 2": ["The result of this one comes from its provider."]}
 
 
 def test_books_that_cannot_be_written_now_are_written_later(
