@@ -48,8 +48,7 @@ class Connection:
     @property
     def platform_keys(self) -> tuple[tuple[str, str], ...]:
         """WeChat Pay's keys: (serial, PEM)."""
-        pairs = (one.value.partition("\n") for one in self.secrets.get("platform_keys", []))
-        return tuple((serial, pem) for serial, _, pem in pairs)
+        return rules.platform_keys(self.secrets)
 
 
 @lru_cache(maxsize=4)

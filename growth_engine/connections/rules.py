@@ -63,6 +63,12 @@ def believed(secrets: Secrets, name: str, now: datetime) -> tuple[str, ...]:
     return tuple(one.value for one in secrets.get(name, []) if one.until is None or one.until > now)
 
 
+def platform_keys(secrets: Secrets) -> tuple[tuple[str, str], ...]:
+    """WeChat Pay's keys: (serial, PEM)."""
+    pairs = (one.value.partition("\n") for one in secrets.get("platform_keys", []))
+    return tuple((serial, pem) for serial, _, pem in pairs)
+
+
 def replaced(secrets: Secrets, name: str, value: str, now: datetime) -> Secrets:
     """``value`` is the present one from now on; the one before is believed a while longer, older ones
     that are still believed keep their end."""

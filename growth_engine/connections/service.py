@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.connections import queries, rules
 from growth_engine.connections.models import ChannelAccount
 from growth_engine.connections.rules import Secret, Secrets
+from growth_engine.connections.sealing import SecretsUnreadable
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import Conflict, Invalid
 from growth_engine.kit.i18n import N_
+
+log = structlog.get_logger(__name__)
 
 
 class AlreadyConnected(Conflict):
@@ -35,17 +39,16 @@ class Entered:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By name; an empty one is made by us (token, aes_key) or, when correcting, left as it is."""
     platform_keys: tuple[tuple[str, str], ...] = ()
-    """WeChat Pay: (serial, PEM); empty when correcting: left as they are."""
+    """WeChat Pay: (serial, PEM). When correcting, they join those that are there: while a merchant moves
+    from certificates to the public key both sign."""
 
 
 def connect(ctx: Ctx, provider: str, entered: Entered) -> str:
     """A new account, waiting for the platform's first call; its id. Raises AlreadyConnected."""
     secrets: Secrets = {name: [Secret(value)] for name, value in entered.secrets.items() if value}
-    if "aes_key" in rules.REPLACEABLE[provider]:
-        secrets.setdefault("token", [Secret(_made(ctx, "token"))])
-        secrets.setdefault("aes_key", [Secret(_made(ctx, "aes_key"))])
+    secrets = _completed(ctx, provider, secrets)
     if entered.platform_keys:
-        secrets["platform_keys"] = _platform_keys(entered)
+        secrets["platform_keys"] = _platform_keys(dict(entered.platform_keys))
     account_id, now = ctx.new_id("chn"), ctx.now()
     added = ctx.session.execute(
         insert(ChannelAccount)
@@ -72,9 +75,12 @@ def connect(ctx: Ctx, provider: str, entered: Entered) -> str:
 
 
 def correct(ctx: Ctx, account_id: str, entered: Entered) -> None:
-    """Change names, settings and API keys. Raises AlreadyConnected when that makes it another's twin."""
+    """Change names, settings and API keys. Raises AlreadyConnected when that makes it another's twin.
+
+    Also the way out when the stored keys cannot be decrypted any more: what is not entered is made anew.
+    """
     row = queries.account(ctx, account_id)
-    secrets = dict(queries.opened(ctx, row).secrets)
+    secrets = _present_secrets(ctx, row)
     for name, value in entered.secrets.items():
         if value and value != rules.present(secrets, name):
             secrets = (
@@ -83,7 +89,8 @@ def correct(ctx: Ctx, account_id: str, entered: Entered) -> None:
                 else {**secrets, name: [Secret(value)]}
             )
     if entered.platform_keys:
-        secrets["platform_keys"] = _platform_keys(entered)
+        known = dict(rules.platform_keys(secrets))
+        secrets["platform_keys"] = _platform_keys({**known, **dict(entered.platform_keys)})
     wanted = rules.identifier(row.provider, entered.ids)
     if any(
         other.id != row.id and other.identifier == wanted for other in queries.accounts(ctx, row.provider)
@@ -91,7 +98,15 @@ def correct(ctx: Ctx, account_id: str, entered: Entered) -> None:
         raise AlreadyConnected
     row.name, row.identifier = entered.name, wanted
     row.ids, row.settings = dict(entered.ids), dict(entered.settings)
-    _keep(ctx, row, secrets)
+    _keep(ctx, row, _completed(ctx, row.provider, secrets))
+
+
+def _present_secrets(ctx: Ctx, row: ChannelAccount) -> Secrets:
+    try:
+        return dict(queries.opened(ctx, row).secrets)
+    except SecretsUnreadable:
+        log.warning("connections.keys_lost", account=row.id)
+        return {}
 
 
 def replace_key(ctx: Ctx, account_id: str, name: str, value: str = "") -> None:
@@ -111,6 +126,16 @@ def forget_replaced(ctx: Ctx, account_id: str, name: str) -> None:
     row = queries.account(ctx, account_id)
     secrets = queries.opened(ctx, row).secrets
     _keep(ctx, row, {**secrets, name: secrets.get(name, [])[:1]})
+
+
+def learn_platform_keys(ctx: Ctx, account_id: str, keys: Sequence[tuple[str, str]]) -> None:
+    """Add WeChat Pay's keys that were fetched from it (serial, PEM); those known stay."""
+    row = queries.account(ctx, account_id)
+    connection = queries.opened(ctx, row)
+    known = dict(connection.platform_keys)
+    if not set(dict(keys)) - set(known):
+        return
+    _keep(ctx, row, {**connection.secrets, "platform_keys": _platform_keys({**dict(keys), **known})})
 
 
 def disable(ctx: Ctx, account_id: str) -> None:
@@ -138,13 +163,19 @@ def note_check(ctx: Ctx, account_id: str, error: str | None) -> None:
     row.checked_at, row.check_error = ctx.now(), error
 
 
+def _completed(ctx: Ctx, provider: str, secrets: Secrets) -> Secrets:
+    """With the keys that we make ourselves where none were entered."""
+    ours = [name for name in ("token", "aes_key") if name in rules.REPLACEABLE[provider]]
+    return {**{name: [Secret(_made(ctx, name))] for name in ours}, **secrets}
+
+
 def _made(ctx: Ctx, name: str) -> str:
     length = rules.AES_KEY_LENGTH if name == "aes_key" else rules.TOKEN_LENGTH
     return ctx.parts.ids.token(length)
 
 
-def _platform_keys(entered: Entered) -> list[Secret]:
-    return [Secret(f"{serial}\n{pem}") for serial, pem in entered.platform_keys]
+def _platform_keys(pems: Mapping[str, str]) -> list[Secret]:
+    return [Secret(f"{serial}\n{pem}") for serial, pem in pems.items()]
 
 
 def _sealed(ctx: Ctx, secrets: Secrets, account_id: str) -> bytes:

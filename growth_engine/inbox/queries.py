@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from growth_engine.kit.errors import NotFound
 from growth_engine.kit.i18n import N_
 
 STATES = ("received", "done", "unknown", "failed", "refused")
+_CODE = re.compile(r"[a-z0-9_]+")
 
 
 class UnknownMessage(NotFound):
@@ -83,6 +85,12 @@ def inbounds(of: InboxMessage) -> list[Inbound]:
     return [
         one for one in provider(of.provider).parse(of.content, of.account_id) if one.identity == of.identity
     ]
+
+
+def reason_in(error: str | None) -> str:
+    """The message id in a stored error of a refused callback (``code: message``); others as they are."""
+    code, found, message = (error or "").partition(": ")
+    return message if found and _CODE.fullmatch(code) else error or ""
 
 
 def standing(ctx: Ctx, account_ids: Sequence[str]) -> Mapping[str, Standing]:
