@@ -192,7 +192,7 @@ def movements(ctx: Ctx, ref: str) -> Sequence[tuple[JournalEntry, Sequence[LegRo
         .order_by(JournalEntry.at, JournalEntry.book_id, JournalEntry.seq, LegRow.line)
     )
     found: dict[tuple[str, int], tuple[JournalEntry, list[LegRow]]] = {}
-    for entry, leg in ctx.session.execute(query).tuples():
+    for entry, leg in ctx.session.execute(query):
         found.setdefault((entry.book_id, entry.seq), (entry, []))[1].append(leg)
     return list(found.values())
 

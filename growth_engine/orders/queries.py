@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,10 +102,24 @@ def order(ctx: Ctx, order_id: str) -> Order:
     return found
 
 
+def orders_named(ctx: Ctx, order_ids: Collection[str]) -> Mapping[str, Order]:
+    """Orders by id."""
+    query = select(Order).where(Order.workspace_id == ctx.workspace_id, Order.id.in_(order_ids))
+    return {one.id: one for one in ctx.session.scalars(query)}
+
+
 def by_external_id(ctx: Ctx, external_id: str) -> Order | None:
     return ctx.session.scalar(
         select(Order).where(Order.workspace_id == ctx.workspace_id, Order.external_id == external_id)
     )
+
+
+def campaigns_of(ctx: Ctx, order_ids: Iterable[str]) -> Mapping[str, str]:
+    """Campaign ids by order id; unknown orders are left out."""
+    query = select(Order.id, Order.campaign_id).where(
+        Order.workspace_id == ctx.workspace_id, Order.id.in_(list(order_ids))
+    )
+    return dict(ctx.session.execute(query).all())
 
 
 def orders_page(
@@ -149,7 +163,7 @@ def _named(ctx: Ctx, search: str) -> ColumnElement[bool]:
 def counts(ctx: Ctx, campaign_id: str) -> Mapping[str, int]:
     """How many orders of a campaign are in each state."""
     query = select(Order.state, func.count()).where(Order.campaign_id == campaign_id).group_by(Order.state)
-    return dict(ctx.session.execute(query).tuples().all())
+    return dict(ctx.session.execute(query).all())
 
 
 def lines(ctx: Ctx, order_ids: Iterable[str]) -> Mapping[str, Sequence[OrderLine]]:

@@ -19,6 +19,7 @@ MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 AVATAR_SIZE = 256
 LOGO_SIZE = 512
+PRODUCT_SIZE = 1000
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 
@@ -44,6 +45,13 @@ def background_from_upload(storage: Storage, data: bytes) -> str:
     size = (WIDTH, HEIGHT)
     cover = ImageOps.fit(_flat(_decoded(data, size)), size, Image.Resampling.LANCZOS)
     return storage.put(_jpeg(cover, 92), "image/jpeg")
+
+
+def product_from_upload(storage: Storage, data: bytes) -> str:
+    """Keep a product's picture, whole and at most 1000 pixels a side, JPEG without metadata; its key."""
+    picture = _flat(_decoded(data, (PRODUCT_SIZE, PRODUCT_SIZE)))
+    picture.thumbnail((PRODUCT_SIZE, PRODUCT_SIZE), Image.Resampling.LANCZOS)
+    return storage.put(_jpeg(picture, 88), "image/jpeg")
 
 
 def logo_from_upload(storage: Storage, data: bytes) -> str:

@@ -23,7 +23,7 @@ from growth_engine.plays.content import ContentSchema, in_words
 from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import play
 from growth_engine.posters.qr import modules
-from growth_engine.web.marketer import campaign_frame
+from growth_engine.web.marketer import campaign_frame, shop_figures
 from growth_engine.web.marketer.campaign_frame import Figures
 
 bp = Blueprint("campaign", __name__, url_prefix="/console/campaigns")
@@ -128,25 +128,29 @@ def _page(campaign_id: str) -> str:
         live = campaign_frame.live(ctx, campaign_id, leaders=LEADERS) if shown.published else None
         entries = ledger.entries_page(ctx, campaign_id, limit=LATEST) if shown.published else ()
         numbers = {number for number, _score in live.leaders} if live else set()
-        numbers |= {number for one in entries for number in (one.member, one.other) if number}
+        numbers |= campaign_frame.numbers_in(entries)
         people = campaign_frame.people_by_number(ctx, campaign_id, numbers)
         members = campaign_frame.views(ctx, campaign_id, [one for one, _s in live.leaders]) if live else {}
-    campaign = shown.campaign
-    waiting = shown.published is None or shown.changed
+        sells = shown.sells and shown.published is not None
+        sales = shop_figures.sales(ctx, campaign_id, shown.currency) if sells else None
+        campaign = shown.campaign
+        waiting = shown.published is None or shown.changed
+        findings = findings_of(ctx, campaign) if waiting and campaign.state != "ended" else None
     promise = play(campaign.play).promise(campaign.config)
     return render_template(
         "marketer/campaign.html",
         frame=shown,
         campaign=campaign,
         tab="campaign.overview",
-        findings=findings_of(ctx, campaign) if waiting and campaign.state != "ended" else None,
+        findings=findings,
         live=live,
         mirror_away=shown.published is not None and live is None,
-        funnel=funnel_chart(live) if live else None,
+        funnel=funnel_chart(live, shop_figures.STEPS if sales else ()) if live else None,
         growth=growth_chart(live) if live else None,
         entries=entries,
         people=people,
         members=members,
+        sales=sales,
         said=campaign_frame.said,
         promise=promise,
         promised=in_words(promise, locale=current_locale()),
@@ -166,12 +170,15 @@ def _finding(campaign: Campaign, finding: Finding) -> dict[str, Any]:
         name = finding.field.removeprefix("config.")
     label = schema.fields[name].metadata.get("label", name) if name in schema.fields else N_("Ends at")
     anchor = f"f-{prefix}{name}" if name in schema.fields else f"f-{name}"
+    address = url_for("campaign_editor.edit", campaign_id=campaign.id) + f"#{anchor}"
+    if finding.field == "products":
+        label, address = N_("Products"), url_for("shop_products.listing", campaign_id=campaign.id)
     return {
         "severity": finding.severity,
         "text": translate(finding.message_id, finding.params),
         "excerpt": finding.excerpt,
         "where": translate(label),
-        "address": url_for("campaign_editor.edit", campaign_id=campaign.id) + f"#{anchor}",
+        "address": address,
     }
 
 
@@ -185,9 +192,10 @@ _STEPS: Sequence[tuple[str, str]] = (
 )
 
 
-def funnel_chart(live: Figures) -> dict[str, Any]:
-    """ECharts options: how many visited, registered, came through an invite that counts, and invited."""
-    steps = [(_(label), max(0, live.funnel.get(step, 0))) for step, label in _STEPS]
+def funnel_chart(live: Figures, more: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """ECharts options: how many visited, registered, came through an invite that counts, and invited; then
+    whatever the campaign counts besides (orders)."""
+    steps = [(_(label), max(0, live.funnel.get(step, 0))) for step, label in (*_STEPS, *more)]
     return {
         "grid": {"left": 8, "right": 48, "top": 8, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "item"},

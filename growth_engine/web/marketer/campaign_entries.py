@@ -21,6 +21,15 @@ KINDS: Mapping[str, str] = {
     "unblock": N_("Unblocking"),
     "mark": N_("Visits"),
 }
+SELLING: Mapping[str, str] = {
+    "order": N_("Orders"),
+    "payment": N_("Payments"),
+    "refund": N_("Refunds"),
+    "cancel": N_("Cancellations"),
+    "mature": N_("Commission becoming payable"),
+    "commission": N_("Commissions changed by hand"),
+    "promoter": N_("Promoters"),
+}
 ANSWERS: Mapping[str, str] = {"": N_("All"), "yes": N_("Accepted"), "no": N_("Refused")}
 
 
@@ -34,6 +43,7 @@ def listing(campaign_id: str) -> str:
     member = int(number) if number.isdecimal() and len(number) < 10 else None
     with web.ctx() as ctx:
         frame = campaign_frame.frame(ctx, campaign_id)
+        kinds = {**KINDS, **SELLING} if frame.sells else KINDS
         before = ask.after[0] if ask.after else None
         found = ledger.entries_page(
             ctx,
@@ -41,11 +51,11 @@ def listing(campaign_id: str) -> str:
             before=before if isinstance(before, int) else None,
             limit=ask.limit + 1,
             accepted={"yes": True, "no": False}.get(answer),
-            kinds=[kind] if kind in KINDS else [one for one in KINDS if one != "mark"],
+            kinds=[kind] if kind in kinds else [one for one in kinds if one != "mark"],
             member=member,
         )
         page = page_of(found, ask.limit, lambda one: (one.seq,))
-        numbers = {number for one in page.items for number in (one.member, one.other) if number}
+        numbers = campaign_frame.numbers_in(page.items)
         people = campaign_frame.people_by_number(ctx, campaign_id, numbers | ({member} if member else set()))
     return render_template(
         "marketer/campaign_entries.html",
@@ -57,8 +67,8 @@ def listing(campaign_id: str) -> str:
         said=campaign_frame.said,
         answer=answer if answer in ANSWERS else "",
         answers=ANSWERS,
-        kind=kind if kind in KINDS else "",
-        kinds=KINDS,
+        kind=kind if kind in kinds else "",
+        kinds=kinds,
         member=member,
         filtered=bool(answer or kind or member or ask.after),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from flask import url_for
+from flask_babel import gettext as _
 
 from growth_engine.context import Ctx
 from growth_engine.kit import web
@@ -15,8 +16,11 @@ from growth_engine.kit.errors import Unavailable
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
 from growth_engine.ledger.mirror import MemberView, Totals
+from growth_engine.ledger.models import JournalEntry
 from growth_engine.plays import figures, lifecycle, queries
+from growth_engine.plays.contract import sells
 from growth_engine.plays.models import Campaign, CampaignVersion, Participant
+from growth_engine.plays.ordering import NothingSold
 from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.registry import play
 from growth_engine.plays.words import readable
@@ -29,6 +33,13 @@ TABS: Sequence[tuple[str, str]] = (
     ("campaign_entries.listing", N_("Entries")),
     ("campaign_rewards.listing", N_("Rewards and posters")),
     ("campaign_versions.listing", N_("Versions")),
+)
+#: After the overview, where something is sold.
+SELLING: Sequence[tuple[str, str]] = (
+    ("shop_products.listing", N_("Products")),
+    ("shop_orders.listing", N_("Orders")),
+    ("shop_commissions.listing", N_("Commissions")),
+    ("shop_promoters.listing", N_("Promoters")),
 )
 
 
@@ -43,10 +54,22 @@ class Frame:
     play_title: str
     link: str
     """Public address of the landing page; empty before the first publication."""
+    sells: bool = False
 
     @property
     def tabs(self) -> Sequence[tuple[str, str]]:
-        return TABS if self.campaign.rule_version else ()
+        if not self.campaign.rule_version:
+            return (TABS[0], SELLING[0]) if self.sells else ()  # what is sold comes before publishing
+        return (TABS[0], *SELLING, *TABS[1:]) if self.sells else TABS
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The rules in force, or the draft's before there are any."""
+        return self.published.config if self.published else self.campaign.config
+
+    @property
+    def currency(self) -> str:
+        return str(self.config.get("currency", ""))
 
 
 def frame(ctx: Ctx, campaign_id: str) -> Frame:
@@ -68,7 +91,16 @@ def frame(ctx: Ctx, campaign_id: str) -> Frame:
         actions=lifecycle.actions(campaign.state),
         play_title=play(campaign.play).title,
         link=link,
+        sells=sells(play(campaign.play)),
     )
+
+
+def shop(ctx: Ctx, campaign_id: str) -> Frame:
+    """The same of a campaign that sells. Raises NothingSold for any other."""
+    found = frame(ctx, campaign_id)
+    if not found.sells:
+        raise NothingSold
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +158,41 @@ def people_by_number(ctx: Ctx, campaign_id: str, numbers: Iterable[int]) -> dict
     }
 
 
-def said(reasons: Iterable[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+#: What happened to somebody's money, where pages can name them.
+_ABOUT_MONEY: Mapping[str, str] = {
+    "earned": N_("%(who)s earns %(amount)s (level %(level)s)."),
+    "taken_back": N_("%(who)s loses %(amount)s again (level %(level)s)."),
+    "absorbed": N_("%(who)s has withdrawn %(amount)s of it already; you bear that."),
+    "commission_cap": N_("%(who)s has reached a limit: %(amount)s instead of %(due)s."),
+}
+
+
+def said(
+    reasons: Iterable[Mapping[str, Any]], people: Mapping[int, Person] | None = None
+) -> list[tuple[str, Mapping[str, Any]]]:
     """Message id and parameters of reasons as the journal keeps them; an unknown code shows itself."""
     known = [Reason.from_json(one) for one in reasons]
-    return [(REASONS.get(one.code, one.code), readable(one.params)) for one in known]
+    return [_said(one, people or {}) for one in known]
+
+
+def _said(reason: Reason, people: Mapping[int, Person]) -> tuple[str, Mapping[str, Any]]:
+    params = dict(readable(reason.params))
+    number = reason.params.get("member")
+    if number is None or reason.code not in _ABOUT_MONEY:
+        return REASONS.get(reason.code, reason.code), params
+    person = people.get(number)
+    params["who"] = person.name if person and person.name else _("No. %(number)s", number=number)
+    return _ABOUT_MONEY[reason.code], params
+
+
+def numbers_in(entries: Iterable[JournalEntry]) -> set[int]:
+    """Everybody some Entries are about."""
+    found: set[int] = set()
+    for one in entries:
+        found |= {number for number in (one.member, one.other) if number}
+        found |= {
+            reason["params"]["member"]
+            for reason in one.body.get("reasons", ())
+            if "member" in reason.get("params", {})
+        }
+    return found

@@ -32,7 +32,8 @@ NAV = NavItem(
     roles=("marketer",),
     blueprints=(
         "campaign", "campaign_editor", "campaign_entries", "campaign_rewards", "campaign_tree",
-        "campaign_versions", "gallery",
+        "campaign_versions", "gallery", "shop_commission", "shop_commissions", "shop_order", "shop_orders",
+        "shop_products", "shop_promoter", "shop_promoters",
     ),
 )  # fmt: skip
 

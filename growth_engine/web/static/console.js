@@ -44,9 +44,10 @@
     if (message && !form.hasAttribute("data-confirmed")) {
       event.preventDefault();
       event.stopImmediatePropagation();
+      var pressed = event.submitter; // its name and value belong to what is sent
       ask(message, form.getAttribute("data-confirm-label"), function () {
         form.setAttribute("data-confirmed", "");
-        if (form.requestSubmit) form.requestSubmit(); else form.submit();
+        form.requestSubmit(pressed);
       });
       return;
     }
