@@ -137,6 +137,22 @@ def test_a_holder_that_died_is_waited_out_and_the_wait_ends(
         Tokens(queue, clock, Ids(clock), lambda _: None).get(second, Source())
 
 
+def test_who_gets_the_lock_late_takes_what_was_fetched_meanwhile(
+    queue: Redis, clock: FixedClock, account: str
+) -> None:
+    source = Source()
+
+    class Overtaken(Ids):
+        """Between our look and our lock another process fetches."""
+
+        def token(self, length: int = 12) -> str:
+            Tokens(queue, clock, Ids(clock)).get(account, source)
+            return super().token(length)
+
+    assert Tokens(queue, clock, Overtaken(clock)).get(account, source) == "a1"
+    assert source.asked == 1
+
+
 def test_nobody_lets_go_of_a_lock_that_is_no_longer_theirs(
     queue: Redis, clock: FixedClock, account: str
 ) -> None:
