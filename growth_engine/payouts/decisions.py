@@ -68,7 +68,7 @@ class Case:
 
 def reserve(case: Case) -> None:
     """Somebody wants their money: it is set aside, or they are told why not."""
-    told, policy = case.told, case.facts.policy
+    told = case.told
     owner = case.facts.owners.get(told["contact_id"])
     amount, currency = told["amount"], told["currency"]
     if owner is None or owner.erased:
@@ -81,8 +81,23 @@ def reserve(case: Case) -> None:
     if refusal is not None:
         case.refuse(refusal.code, **refusal.params)
         return
+    payout = _new_payout(case, owner, amount, currency)
+    case.facts.payouts[payout.id] = payout
+    owner.asked_today += amount
+    owner.count_today += 1
+    case.about(payout)
+    case.post(
+        currency,
+        Leg(AVAILABLE, owner.id, -amount, payout.id),
+        Leg(RESERVED, owner.id, amount, payout.id),
+    )
+
+
+def _new_payout(case: Case, owner: Owner, amount: int, currency: str) -> PayoutRow:
+    """The row, after the rules in force: what is withheld, whether it waits for people."""
+    policy = case.facts.policy
     split, needed = rules.withheld(amount, policy), rules.approvals_needed(amount, policy)
-    payout = PayoutRow(
+    return PayoutRow(
         id=case.new_id("pay"),
         contact_id=owner.id,
         currency=currency,
@@ -99,15 +114,6 @@ def reserve(case: Case) -> None:
         decided_at=None if needed else case.now,
         next_at=None if needed else case.now,
         is_new=True,
-    )
-    case.facts.payouts[payout.id] = payout
-    owner.asked_today += amount
-    owner.count_today += 1
-    case.about(payout)
-    case.post(
-        currency,
-        Leg(AVAILABLE, owner.id, -amount, payout.id),
-        Leg(RESERVED, owner.id, amount, payout.id),
     )
 
 
