@@ -132,6 +132,12 @@ class Engine:
         self.merged: dict[str, str] = {}
         self.blocked: set[str] = set()
         """Contacts blocked as people."""
+        self.funnel: dict[str, int] = {}
+        self.last: tuple[int, bool, list[dict[str, Any]]] = (0, False, [])
+        """Sequence number, whether accepted, and reasons of the last decision."""
+        self.last_wallet_legs: list[list[Any]] = []
+        self.by_ref: dict[tuple[str, str], int] = {}
+        """Sum of the legs by account and what they are about."""
 
     # -- an Event becomes Entries ---------------------------------------------------------------------
 
@@ -146,9 +152,14 @@ class Engine:
         draft = Draft(self.world.policy["version"] if in_wallet else self.world.version)
         (WALLET if in_wallet else KINDS)[kind](self, facts, at, made, draft)
         body = self._body(draft, made)
+        for op in draft.ops:
+            if op[0] == "f":
+                self.funnel[op[1]] = self.funnel.get(op[1], 0) + op[2]
         if draft.legs:
             body |= {"currency": draft.currency, "legs": draft.legs}
         written = [self._write(book, kind, at, made, draft, body)]
+        self.last = (written[0][1], draft.accepted, draft.said)
+        self.last_wallet_legs = draft.wallet_legs or (draft.legs if in_wallet else [])
         self._move(book, draft.currency, draft.legs)
         if draft.wallet_legs:
             side = Draft(draft.version)
@@ -186,9 +197,10 @@ class Engine:
         return book, seq + 1, text, hash_
 
     def _move(self, book: str, currency: str, legs: list[list[Any]]) -> None:
-        for account, owner, amount, _ in legs:
+        for account, owner, amount, ref in legs:
             name = (book, account, owner, currency)
             self.accounts[name] = self.accounts.get(name, 0) + amount
+            self.by_ref[account, ref] = self.by_ref.get((account, ref), 0) + amount
 
     def balance(self, account: str, owner: str, currency: str = "CNY", book: str | None = None) -> int:
         """Of the wallet book, unless another is named."""
@@ -233,6 +245,23 @@ class Engine:
         may = standing == "approved" or (standing not in ("rejected", "blocked") and open_to_them)
         qualified = may and member["state"] == "active"
         return Party(number, qualified, why, row.get("tier", ""), dict(row.get("usage", {})))
+
+    def merge(self, kept: str, merged: str) -> None:
+        """Two contacts are one person from now on (no Event: people are not in the books)."""
+        self.merged = {one: kept if into == merged else into for one, into in self.merged.items()}
+        self.merged[merged] = kept
+        second = self.member_of_exactly(kept) is not None
+        for member in self.members.values():
+            if member["contact"] == merged and not second:
+                member["contact"] = kept
+        for row in (*self.orders.values(), *self.shares.values()):
+            if row["contact"] == merged:
+                row["contact"] = kept
+        if {kept, merged} & self.blocked:
+            self.blocked.add(kept)
+
+    def member_of_exactly(self, contact: str) -> int | None:
+        return next((n for n, member in self.members.items() if member["contact"] == contact), None)
 
     # -- whom a buyer belongs to ----------------------------------------------------------------------
 

@@ -205,8 +205,8 @@ def order(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> No
         e.seller(earner)
         share = {
             "id": made.commissions[level], "order": made.order, "level": level, "member": earner,
-            "contact": e.members[earner]["contact"], "kept": kept, "target": 0, "pending": 0, "matured": 0,
-            "state": "waiting", "hold_until": None, "hold_days": config["hold_days"],
+            "contact": e.members[earner]["contact"], "kept": kept, "ever": 0, "target": 0, "pending": 0,
+            "matured": 0, "state": "waiting", "hold_until": None, "hold_days": config["hold_days"],
             "clawback": config["clawback"], "periods": None,
         }  # fmt: skip
         placed["shares"].append(share)
@@ -380,6 +380,7 @@ def _set(
     about = {"member": share["member"], "level": share["level"], "currency": found["currency"]}
     if delta > 0:
         share["pending"] += delta
+        share["ever"] += delta
         share["hold_until"] = at + timedelta(days=share["hold_days"])
         share["periods"] = share["periods"] or found["periods"]
         _legs(draft, ["expense", "", -delta, ref], ["pending", owner, delta, ref])

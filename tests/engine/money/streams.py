@@ -224,7 +224,7 @@ class Stream:
     def _amount(self, whole: int) -> int:
         return self.pick.choice([whole, whole, max(1, whole // 2), max(1, whole // 3), 1, whole + 1]) or 1
 
-    def _wallet(self, kind: str, facts: Mapping[str, Any]) -> Event:
+    def wallet_event(self, kind: str, facts: Mapping[str, Any]) -> Event:
         now, key = self.shop.parts.clock.now(), self.shop.parts.ids.new("key")
         return Event(self.shop.workspace_id, self.shop.wallet, kind, "payouts", key, now, facts)
 
@@ -320,21 +320,23 @@ class Stream:
         if owner is None:
             return None
         facts = {"contact_id": owner[0], "amount": self._amount(owner[1]), "currency": "CNY"}
-        return self._wallet("payout_reserve", facts)
+        return self.wallet_event("payout_reserve", facts)
 
     def _payout(self) -> str | None:
         return self.pick.choice(list(self.engine.payouts)[-8:]) if self.engine.payouts else None
 
     def confirm(self) -> Event | None:
         payout = self._payout()
-        return payout and self._wallet("payout_confirm", {"payout_id": payout, "ref": "r"})  # type: ignore[return-value]
+        return payout and self.wallet_event("payout_confirm", {"payout_id": payout, "ref": "r"})  # type: ignore[return-value]
 
     def void(self) -> Event | None:
         payout = self._payout()
         if payout is None:
             return None
         state = self.pick.choice(["cancelled", "rejected", "failed"])
-        return self._wallet("payout_void", {"payout_id": payout, "state": state, "by": "stf_1", "note": "no"})
+        return self.wallet_event(
+            "payout_void", {"payout_id": payout, "state": state, "by": "stf_1", "note": "no"}
+        )
 
     def write_off(self) -> Event | None:
         owner = self._owner(below=True)
@@ -347,7 +349,7 @@ class Stream:
             "by": "stf_1",
             "note": "x",
         }
-        return self._wallet("write_off", facts)
+        return self.wallet_event("write_off", facts)
 
 
 def send_payouts(shop: Shop, engine: Engine, pick: random.Random) -> None:
