@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from growth_engine.channels.storage import Storage
 from growth_engine.context import Parts
+from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.i18n import N_
 from growth_engine.ledger import queries
 from growth_engine.ledger.contract import Connected
 from growth_engine.ledger.invariants import SHOWN, Fault
@@ -29,6 +31,12 @@ _EXPORT = text(
     " AND NOT EXISTS (SELECT FROM book_heads WHERE workspace_id = :workspace_id AND day = :day)"
     " ON CONFLICT DO NOTHING"
 )
+
+
+class HeadsUnreadable(GrowthError):
+    code = "heads_unreadable"
+    status = 500
+    message = N_("The document %(name)s in storage is not what was exported. Restore it from a copy.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +78,20 @@ def document_name(workspace_id: str, day: date) -> str:
 
 
 def exported(storage: Storage, workspace_id: str, newest: int | None = None) -> Mapping[str, list[Exported]]:
-    """What the documents in storage say, by book, newest day first; ``newest``: days, all when not given."""
+    """What the documents in storage say, by book, newest day first; ``newest``: days, all when not given.
+
+    Raises ``HeadsUnreadable`` for a document that is none of ours, and what storage raises.
+    """
     names = sorted(storage.documents(f"heads/{workspace_id}"), reverse=True)
     found: dict[str, list[Exported]] = {}
     for name in names[:newest]:
-        document = orjson.loads(storage.document(name))
-        for one in document["books"]:
-            stood = Exported(document["day"], one["seq"], bytes.fromhex(one["head"]))
-            found.setdefault(one["book"], []).append(stood)
+        try:
+            document = orjson.loads(storage.document(name))
+            for one in document["books"]:
+                stood = Exported(document["day"], one["seq"], bytes.fromhex(one["head"]))
+                found.setdefault(one["book"], []).append(stood)
+        except (ValueError, KeyError, TypeError) as error:
+            raise HeadsUnreadable(params={"name": name}) from error
     return found
 
 

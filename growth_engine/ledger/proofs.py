@@ -13,12 +13,10 @@ from growth_engine.kit.errors import GrowthError
 from growth_engine.ledger import alerts, heads, queries, service, verify
 from growth_engine.ledger.invariants import INVARIANTS, Fault, faults_of
 from growth_engine.ledger.models import Book
-from growth_engine.ledger.remedies import WORDS
+from growth_engine.ledger.remedies import TOPIC, WORDS
 
 log = structlog.get_logger(__name__)
 
-TOPIC = "ledger."
-"""What the topics of these alerts begin with; the check's name follows (``remedies.WORDS``)."""
 #: Hashes in the queue Redis, one a workspace: book -> entry it was last looked at, moment it was last
 #: proven. Lost, they are only asked too often once.
 LOOKED_KEY = "ge:books-looked-at"

@@ -60,3 +60,12 @@ WORDS: Mapping[str, Words] = {
     "mirror": Words(N_("What pages read is what the journal says"), _REBUILD),
 }
 """By name of the check."""
+
+
+TOPIC = "ledger."
+"""What the topics of these alerts begin with; the name of the check follows."""
+
+
+def words_of(topic: str) -> Words | None:
+    """Words for an alert of a proof; None for an alert of something else."""
+    return WORDS.get(topic.removeprefix(TOPIC)) if topic.startswith(TOPIC) else None

@@ -121,6 +121,31 @@ def test_other_kinds_of_files_are_refused(store: storage.Storage) -> None:
         store.put(b"<svg/>", "image/svg+xml")
 
 
+def test_documents_have_names_and_are_listed_by_folder(store: storage.Storage) -> None:
+    day = "heads/wsp_1/2026-06-01.json"
+    assert store.documents("heads/wsp_1") == []
+    assert not store.has_document(day)
+    with pytest.raises(storage.PictureNotFound):
+        store.document(day)
+    store.put_document(day, b"{}")
+    store.put_document("heads/wsp_1/2026-06-02.json", b"[]")
+    store.put_document("heads/wsp_2/2026-06-02.json", b"[]")
+    assert store.has_document(day)
+    assert store.document(day) == b"{}"
+    assert sorted(store.documents("heads/wsp_1")) == [day, "heads/wsp_1/2026-06-02.json"]
+    store.put_document(day, b"[1]")
+    assert store.document(day) == b"[1]"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x.json", "/etc/a.json", "a/../b.json", "a/b.txt", "A/b.json", "a//b.json"]
+)
+def test_a_document_of_another_name_is_refused(store: storage.Storage, name: str) -> None:
+    for use in (store.document, store.has_document, lambda one: store.put_document(one, b"")):
+        with pytest.raises(ValueError, match="no document"):
+            use(name)
+
+
 def test_the_folder_holds_only_whole_pictures(tmp_path: Path) -> None:
     store = storage.from_settings(settings_with(tmp_path))
     keys = {store.put(os.urandom(5000), "image/jpeg") for _ in range(20)}

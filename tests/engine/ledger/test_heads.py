@@ -12,6 +12,7 @@ from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.ledger import heads, journal, proofs, queries
 from growth_engine.ledger.models import BookHead
+from growth_engine.ledger.remedies import words_of
 from growth_engine.ledger.service import verify_all
 from growth_engine.ledger.verify import snapshot, verify
 from tests.engine.ledger.conftest import Do
@@ -113,3 +114,23 @@ def test_history_rewritten_after_an_export_shows(parts: Parts, shop: Shop, as_ow
         assert [(one.topic, one.subject) for one in queries.open_alerts(ctx)] == [
             ("ledger.heads", shop.campaign_id)
         ]
+
+
+def test_a_document_that_was_tampered_with_is_a_fault_and_an_alert(parts: Parts, shop: Shop) -> None:
+    heads.export(parts, shop.workspace_id)
+    for broken in (
+        b"",
+        b"{}",
+        b'{"books": [1]}',
+        b'{"day": "x", "books": [{"book": "b", "seq": 1, "head": "zz"}]}',
+    ):
+        parts.storage.put_document(f"heads/{shop.workspace_id}/2026-06-01.json", broken)
+        [fault] = verify(parts, shop.workspace_id, shop.campaign_id).faults
+        assert (fault.check, "2026-06-01.json" in fault.detail) == ("heads", True)
+    while proofs.prove_next(parts, shop.workspace_id):
+        pass
+    with parts.open(shop.workspace_id) as ctx:
+        alerts = queries.open_alerts(ctx)
+    assert {alert.topic for alert in alerts} == {"ledger.heads"}
+    assert all(words_of(alert.topic) for alert in alerts)
+    assert words_of("payouts.unknown") is None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from growth_engine.context import Parts
-from growth_engine.ledger import journal
+from growth_engine.ledger import journal, proofs, queries
 from growth_engine.ledger.mirror import BookKey
 from growth_engine.ledger.service import catch_up, rebuild, verify_all
 from growth_engine.ledger.verify import snapshot
@@ -157,4 +158,36 @@ def test_a_mirror_of_the_release_before_money_is_taken_over_as_it_is(parts: Part
     assert not client.exists(*(f"{key.redis_key[:-9]}{epoch}:{kind}:0" for kind in ("earned", "balance_map")))
     shop.buy("bob")
     assert parts.mirror.totals(key).epoch == epoch
+    assert [report.faults for report in verify_all(parts, workspace)] == [[], []]
+
+
+def test_books_are_proven_while_money_moves(parts: Parts, workspace: str) -> None:
+    """A proof sees one moment: postings in between are no faults, and are not held up."""
+    shop = Shop(parts, workspace)
+    trade = Trade(shop, 3)
+    done = threading.Event()
+    broke: list[BaseException] = []
+
+    def sell() -> None:
+        try:
+            for _ in range(60):
+                trade.step()
+        except BaseException as error:  # told to the test below
+            broke.append(error)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=sell)
+    thread.start()
+    rounds = 0
+    while not done.is_set() or not rounds:
+        for report in verify_all(parts, workspace):
+            # Behind by what was posted since the last look is all a mirror may be.
+            assert [fault for fault in report.faults if "is behind" not in fault.detail] == []
+        proofs.check_often(parts, workspace)
+        rounds += 1
+    thread.join()
+    assert broke == []
+    with parts.open(workspace) as ctx:
+        assert queries.open_alerts(ctx) == []
     assert [report.faults for report in verify_all(parts, workspace)] == [[], []]
