@@ -74,7 +74,7 @@ def reserve(case: Case) -> None:
     if owner is None or owner.erased:
         case.refuse("no_wallet_owner")
         return
-    refusal = _standing_refusal(case.facts, owner, amount, currency)
+    refusal = standing_refusal(case.facts, owner, amount, currency)
     available = case.balance(AVAILABLE, owner.id, currency)
     if refusal is None and available < amount:
         refusal = Reason("not_enough", {"available": max(available, 0), "currency": currency})
@@ -117,7 +117,7 @@ def _new_payout(case: Case, owner: Owner, amount: int, currency: str) -> PayoutR
     )
 
 
-def _standing_refusal(facts: Facts, owner: Owner, amount: int, currency: str) -> Reason | None:
+def standing_refusal(facts: Facts, owner: Owner, amount: int, currency: str) -> Reason | None:
     """Why the policy lets this person not have this amount today, whatever they own."""
     policy = facts.policy
     if owner.blocked:
