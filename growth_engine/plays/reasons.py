@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from growth_engine.kit.i18n import N_
+from growth_engine.payouts import reasons as wallets
+from growth_engine.payouts import texts
 
 REASONS: Mapping[str, str] = {
+    **wallets.REASONS,
     "already_joined": N_("Already taking part; the first registration stands."),
     "came_back": N_("Came back after leaving."),
     "self_invite": N_("One cannot invite oneself."),
@@ -88,4 +91,4 @@ REASONS: Mapping[str, str] = {
 }
 
 #: Parameters that are amounts in minor units wherever ``currency`` stands beside them.
-AMOUNTS = frozenset({"amount", "due", "left"})
+AMOUNTS = texts.AMOUNTS | {"due"}
