@@ -122,7 +122,7 @@ def by_rate(share: Share, lines: Sequence[Line], net: int) -> int:
 def worth(share: Share, lines: Sequence[Line], net: int, used: Mapping[str, int]) -> tuple[int, list[Said]]:
     """What a share is worth now; pins its limit when this much was never paid before.
 
-    ``used``: what the member earned in all, and in the month and the day the order counts for.
+    ``used``: what the member earned in ``all``, and in the ``month`` and the ``day`` the order counts for.
     """
     free = by_rate(share, lines, net)
     limited = share.order_cap is not None or share.promoter_cap is not None
@@ -131,7 +131,7 @@ def worth(share: Share, lines: Sequence[Line], net: int, used: Mapping[str, int]
         held = min(by_rate(share, lines, share.height), _or_more(share.ceiling)) if share.height else 0
         limit = _or_more(share.order_cap)
         if share.promoter_cap is not None:
-            limit = min(limit, held + max(0, share.promoter_cap - used.get(share.cap_period, 0)))
+            limit = min(limit, held + max(0, share.promoter_cap - used[share.cap_period]))
         share.ceiling, share.height = limit, net
     target = min(free, _or_more(share.ceiling))
     if risen and target < free:

@@ -122,6 +122,15 @@ class Run:
     def poster(self) -> Poster:
         return self.machine.poster
 
+    def warm_up(self) -> None:
+        """Some people and paid orders, in a few batches, so that short lives have something to lose."""
+        for mix in ({"join": 1}, {"join": 1, "order": 2}, {"order": 1, "payment": 2}, {"payment": 1}):
+            events = [self.stream.next(mix) for _ in range(5)]
+            for event, answer in zip(events, self.poster.submit_many(events), strict=True):
+                assert isinstance(answer, Posted)
+                self._hear(event, answer)
+        self.check()
+
     # -- steps ----------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -323,6 +332,7 @@ def run_seed(
     run = Run(machine, conn, seed)
     at = 0
     try:
+        run.warm_up()
         for at in range(1, steps + 1):
             run.step()
             if at % whole_every == 0:

@@ -335,7 +335,11 @@ class OwnArithmetic:
         targets, said = [], []
         for share in order["live"]:
             kept: Share = share["kept"]
-            target, more = worth(kept, order["lines"], net, used[kept.member])
+            mine = used[kept.member]
+            counted = zip(("all", "month", "day"), order["periods"], strict=True)
+            target, more = worth(
+                kept, order["lines"], net, {name: mine.get(period, 0) for name, period in counted}
+            )
             targets.append(target)
             said += [(code, {**params, "currency": config["currency"]}) for code, params in more]
         return targets, said

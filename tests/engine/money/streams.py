@@ -96,7 +96,11 @@ WHERE n.book_id = %s AND n.seq > %s ORDER BY n.seq
 class Follower:
     """Feeds the second engine what the journal of a workspace holds, and compares byte by byte."""
 
-    def __init__(self, shop: Shop, conn: Connection[Any], *, own: bool, fee_bp: int = 100) -> None:
+    def __init__(
+        self, shop: Shop, conn: Connection[Any], *, own: bool, fee_bp: int = 100, sent: bool = False
+    ) -> None:
+        """``sent``: every payout is handed to its provider as soon as it was asked for."""
+        self.sent = sent
         self.shop = shop
         self.conn = conn
         config = shop.rows("SELECT config FROM campaign_versions WHERE campaign_id = :campaign")[0][0]
@@ -153,6 +157,8 @@ class Follower:
             )
         assert written == stored
         self.seen += len(written)
+        for payout in self.engine.payouts.values() if self.sent else ():
+            payout["state"] = "sending" if payout["state"] == "requested" else payout["state"]
 
     def _made(self, row: Row) -> Made:
         result = row.entry.body.get("result", {})

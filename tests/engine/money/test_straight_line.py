@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -12,50 +11,17 @@ import pytest
 
 from growth_engine.context import Parts
 from growth_engine.kit.tx import libpq_url
-from growth_engine.ledger.contract import Connected, Event, Posted
-from growth_engine.ledger.poster import Poster
-from growth_engine.plays.posting.batch import Rules
+from growth_engine.ledger.contract import Connected
 from tests.engine.money.arithmetic import spread
+from tests.engine.money.racing import make_poster, submit_from_threads
 from tests.engine.money.streams import Follower, Stream, open_shop, publish, random_config, send_payouts
 from tests.factories.workspaces import make_workspace
-
-FEES = {"free": 100}
 
 
 @pytest.fixture
 def conn(pg_url: str) -> Iterator[Connected]:
     with psycopg.connect(libpq_url(pg_url), autocommit=True) as opened:
         yield opened
-
-
-def make_poster(parts: Parts, batch_limit: int) -> Poster:
-    return Poster(
-        libpq_url(parts.db.url),
-        clock=parts.clock,
-        ids=parts.ids,
-        rules=Rules(parts.ids, fees=FEES),
-        mirrored=lambda *_: None,
-        ring=lambda *_: None,
-        batch_limit=batch_limit,
-    )
-
-
-def submit_from_threads(posters: list[Poster], events: list[Event], threads: int) -> None:
-    errors: list[BaseException] = []
-
-    def run(at: int) -> None:
-        try:
-            for receipt in posters[at % len(posters)].submit_many(events[at::threads], timeout=60):
-                assert isinstance(receipt, Posted), receipt
-        except BaseException as error:
-            errors.append(error)
-
-    running = [threading.Thread(target=run, args=(at,)) for at in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    assert errors == []
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own arithmetic", "the play's word"])
