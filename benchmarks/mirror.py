@@ -110,6 +110,55 @@ def reads(mirror: Mirror, client: redis.Redis, members: int) -> None:
         "leaderboard, 100": lambda: mirror.leaderboard(BOOK, 100),
         "totals": lambda: mirror.totals(BOOK),
     }
+    measure_calls(client, calls)
+
+
+def money(mirror: Mirror, client: redis.Redis, members: int) -> None:
+    """As many sales as members, with commissions of two levels and their legs; then reads of money."""
+    rng = random.Random(2)
+    seq = mirror.last_seq(BOOK)
+    began, before = time.perf_counter(), client.info("memory")["used_memory"]
+    batch: list[Entry] = []
+    for sale in range(1, members + 1):
+        buyer, first, second = (1 + int(rng.random() ** 2 * (members - 1)) for _ in range(3))
+        ops: list[list[object]] = [
+            ["f", "paid", 1],
+            ["v", buyer, 5900],
+            ["e", first, 1180],
+            ["e", second, 295],
+        ]
+        for member, amount in ((first, 1180), (second, 295)):
+            ops += [["a", "expense", "", "CNY", -amount], ["a", "pending", str(member), "CNY", amount]]
+        batch.append((seq + sale, ops))
+        if len(batch) == BATCH or sale == members:
+            mirror.apply(BOOK, batch)
+            batch = []
+    took, used = time.perf_counter() - began, client.info("memory")["used_memory"] - before
+    earners = client.zcard(
+        f"ge:{{{BOOK.workspace_id}.{BOOK.campaign_id}}}:{mirror.totals(BOOK).epoch}:earned:0"
+    )
+    print(
+        f"\nmoney: {members / took:,.0f} sales/s of 8 ops, "
+        f"{used / earners:.0f} bytes for each of {earners:,} who earned"
+    )
+
+    def some(count: int) -> list[int]:
+        return [rng.randint(1, members) for _ in range(count)]
+
+    measure_calls(client, {
+        "PING": client.ping,
+        "balances, 4": lambda: mirror.balances(BOOK, [("pending", str(n), "CNY") for n in some(4)]),
+        "earned and rank": lambda: mirror.earned_of(BOOK, some(1)),
+        "earned and rank, 20": lambda: mirror.earned_of(BOOK, some(20)),
+        "branch sales, 20": lambda: mirror.branch(BOOK, some(20)),
+        "ranking by earnings, 100": lambda: mirror.earned(BOOK, 100),
+    })  # fmt: skip
+    at = time.perf_counter()
+    digest = mirror.digest(BOOK)
+    print(f"digest with money: {time.perf_counter() - at:.2f} s, {digest.accounts:,} accounts")
+
+
+def measure_calls(client: redis.Redis, calls: dict[str, Callable[[], object]]) -> None:
     baseline = 0.0
     heads = f"{'p50 ms':>9}{'p99 ms':>9}{'p50 : PING':>12}{'server p99 ≤ µs':>18}"
     print(f"\n{f'read, {SAMPLES} samples':<28}{heads}")
@@ -169,6 +218,7 @@ def measure(client: redis.Redis, members: int) -> None:
     rebuild(mirror, members)
     print(f"same digest after the rebuild: {mirror.digest(BOOK) == digest}")
     single_applies(mirror, members)
+    money(mirror, client, members)
 
 
 def main() -> None:
