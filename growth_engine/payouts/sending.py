@@ -157,12 +157,17 @@ def _note(
         session.execute(_NOTE, names)
 
 
-def outcome_event(workspace_id: str, payout_id: str, now: datetime, *, paid: bool, detail: str) -> Event:
-    """The Event of a payout's end; named by the payout, so it is told once however often it is learnt."""
-    facts = {"payout_id": payout_id}
+def outcome_event(
+    workspace_id: str, payout_id: str, now: datetime, *, paid: bool, detail: str, by: str = ""
+) -> Event:
+    """The Event of a payout's end; named by the payout, so it is told once however often it is learnt.
+
+    ``by``: the member of staff who brought the result, where the provider did not say so itself.
+    """
+    facts = {"payout_id": payout_id, **({"by": by} if by else {})}
     facts |= {"ref": detail} if paid else {"state": "failed", "note": detail[:_LONGEST_ERROR]}
-    kind = "payout_confirm" if paid else "payout_void"
-    return Event(workspace_id, wallet_book(workspace_id), kind, "payouts", f"outcome:{payout_id}", now, facts)
+    kind, book = "payout_confirm" if paid else "payout_void", wallet_book(workspace_id)
+    return Event(workspace_id, book, kind, "payouts", f"outcome:{payout_id}", now, facts)
 
 
 def finish(parts: Parts, workspace_id: str, payout_id: str, *, paid: bool, detail: str) -> bool:

@@ -13,7 +13,7 @@ from babel.numbers import get_currency_precision
 from growth_engine.context import Actor, Ctx, Parts
 from growth_engine.kit.errors import Invalid, Unavailable
 from growth_engine.kit.i18n import N_, translate
-from growth_engine.ledger.contract import PayloadMismatch
+from growth_engine.ledger.contract import Event, PayloadMismatch
 from growth_engine.payouts import providers, queries, rules, sending, service
 from growth_engine.payouts.models import Payout
 
@@ -109,22 +109,22 @@ def take_results(parts: Parts, workspace_id: str, raw: bytes, *, by: Actor) -> I
     wrong: dict[str, list[str]] = {}
     results, skipped = _read(raw, wrong)
     with parts.open(workspace_id, by) as ctx:
-        service.approver(ctx)
+        staff_id = service.approver(ctx)
         known = queries.payouts_named(ctx, [one.payout_id for one in results])
     todo, done = _sort_out(results, known, wrong)
     if wrong:
         raise ResultsRefused(params={"wrong": len(wrong)}, fields=wrong)
     imported = Imported(unchanged=done, skipped=skipped)
-    _post(parts, workspace_id, todo, imported)
+    now = parts.clock.now()
+    events = [
+        sending.outcome_event(workspace_id, one.payout_id, now, paid=one.paid, detail=one.detail, by=staff_id)
+        for one in todo
+    ]
+    _post(parts, todo, events, imported)
     return imported
 
 
-def _post(parts: Parts, workspace_id: str, todo: Sequence[Result], imported: Imported) -> None:
-    now = parts.clock.now()
-    events = [
-        sending.outcome_event(workspace_id, one.payout_id, now, paid=one.paid, detail=one.detail)
-        for one in todo
-    ]
+def _post(parts: Parts, todo: Sequence[Result], events: Sequence[Event], imported: Imported) -> None:
     for one, future in zip(todo, parts.ledger.enqueue(events), strict=True):
         try:
             future.result(sending.PATIENCE_SECONDS)
@@ -187,7 +187,8 @@ def _sort_out(
                 _mark(wrong, one.line, translate(words, {"state": translate(rules.STATES[payout.state])}))
         elif payout.state not in rules.IN_FLIGHT:
             _mark(wrong, one.line, translate(N_("This withdrawal has not been sent yet.")))
-        elif _answers_itself(payout.provider):
+        elif payout.state != "unknown" and _answers_itself(payout.provider):
+            # While it is unknown, whoever asked the provider by other ways may say what they were told.
             _mark(wrong, one.line, translate(N_("The result of this one comes from its provider.")))
         else:
             todo.append(one)

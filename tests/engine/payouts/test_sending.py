@@ -301,14 +301,30 @@ def test_a_provider_that_is_no_longer_there_leaves_the_money_reserved(shop: Shop
     assert sheets.take_results(shop.parts, shop.workspace, results, by=SYSTEM).paid == 1
 
 
-def test_people_bring_no_results_of_a_provider_that_answers_itself(shop: Shop, bank: Bank) -> None:
-    payout_id = shop.asked(shop.fan(1_000), 1_000)
-    bank.answers = [Unknown("?")]
+def test_people_say_what_a_silent_provider_told_them_and_nothing_of_one_that_answers(
+    shop: Shop, bank: Bank, clock: FixedClock
+) -> None:
+    fan = shop.fan(1_000)
+    payout_id = shop.asked(fan, 1_000)
+    bank.answers = [Waiting("W", timedelta(minutes=1)), Unknown("?"), Failed("late")]
     shop.send()
     results = f"payout_id,result\n{payout_id},paid\n".encode()
     with pytest.raises(sheets.ResultsRefused) as refused:
         sheets.take_results(shop.parts, shop.workspace, results, by=SYSTEM)
     assert refused.value.extra["errors"] == {"line 2": ["The result of this one comes from its provider."]}
+    clock.advance(timedelta(minutes=1))
+    late = sending.claim(shop.parts, shop.workspace)
+    assert late is not None
+    sending.settle(shop.parts, shop.workspace, late, Unknown("?"))
+    mia = shop.admin()
+    assert sheets.take_results(shop.parts, shop.workspace, results, by=mia).paid == 1
+    # The provider's own word comes too late to change it.
+    sending.settle(shop.parts, shop.workspace, late, Failed("late"))
+    assert (row(shop, payout_id).state, shop.available(fan)) == ("paid", 0)
+    with shop.parts.open(shop.workspace) as ctx:
+        told = ctx.session.scalar(text("SELECT facts FROM events WHERE kind = 'payout_confirm'"))
+        assert told["by"] == mia.id, "the books know who said so"
+    check_books(shop.parts, shop.workspace)
 
 
 def test_books_that_cannot_be_written_now_are_written_later(
