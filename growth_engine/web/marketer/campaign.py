@@ -151,6 +151,7 @@ def _page(campaign_id: str) -> str:
         people=people,
         members=members,
         sales=sales,
+        commission_states=shop_figures.STATES,
         said=campaign_frame.said,
         promise=promise,
         promised=in_words(promise, locale=current_locale()),

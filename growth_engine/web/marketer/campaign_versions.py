@@ -17,6 +17,7 @@ from growth_engine.plays import queries
 from growth_engine.plays.content import ContentSchema
 from growth_engine.plays.models import CampaignVersion
 from growth_engine.plays.registry import play
+from growth_engine.web import form_money
 from growth_engine.web.forms import options
 from growth_engine.web.marketer import campaign_frame
 
@@ -76,17 +77,30 @@ def _changes(before: CampaignVersion, after: CampaignVersion, config: Schema) ->
 
 def _differences(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     return [
-        Change(_label(name, field), _words(before.get(name), field), _words(after.get(name), field))
+        Change(_label(name, field), _value(schema, name, before), _value(schema, name, after))
         for name, field in schema.fields.items()
         if before.get(name) != after.get(name)
     ]
+
+
+def _value(schema: Schema, name: str, values: Mapping[str, Any], outer: str = "") -> str:
+    """One value for people; amounts with their currency, rates in percent."""
+    field, value = schema.fields[name], values.get(name)
+    currency = form_money.currency_of(schema, values, outer=outer)
+    by = form_money.unit_field(name, field, schema)
+    counted_as = str(values.get(by, "")) if by else ""
+    if not isinstance(value, int) or form_money.digits(field, counted_as, currency) is None:
+        return _words(value, field, currency)
+    if by and counted_as != "fixed":
+        return f"{form_money.shortly(value)}%"
+    return i18n.format_amount(value, currency)
 
 
 def _label(name: str, field: fields.Field[Any]) -> str:
     return translate(field.metadata.get("label", name))
 
 
-def _words(value: Any, field: fields.Field[Any] | None = None) -> str:
+def _words(value: Any, field: fields.Field[Any] | None = None, currency: str = "") -> str:
     """A value for people: moments in the workspace's zone, choices by label, lists line by line."""
     if value is None or value == "" or value == []:
         return "–"
@@ -96,13 +110,19 @@ def _words(value: Any, field: fields.Field[Any] | None = None) -> str:
         return translate(N_("yes") if value else N_("no"))
     if isinstance(value, list):
         inner = field.inner if isinstance(field, fields.List) else None
-        return "\n".join(_words(one, inner) for one in value)
+        return "\n".join(_words(one, inner, currency) for one in value)
     if isinstance(value, Mapping):
-        parts = field.schema.fields if isinstance(field, fields.Nested) else {}
-        return " · ".join(
-            f"{_label(key, parts[key]) if key in parts else key} {one}"
-            for key, one in value.items()
-            if one not in (None, "")
-        )
+        return _parts(value, field.schema if isinstance(field, fields.Nested) else Schema(), currency)
     chosen = str(value)
     return dict(options(field)).get(chosen, chosen) if field else chosen
+
+
+def _parts(value: Mapping[str, Any], schema: Schema, currency: str) -> str:
+    """A row of a list, part by part."""
+    return " · ".join(
+        f"{_label(key, schema.fields[key])} {_value(schema, key, value, currency)}"
+        if key in schema.fields
+        else f"{key} {one}"
+        for key, one in value.items()
+        if one not in (None, "")
+    )

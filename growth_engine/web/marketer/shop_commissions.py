@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import ngettext
@@ -13,22 +13,15 @@ from werkzeug.wrappers import Response
 from growth_engine.commissions import queries, service
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, Invalid
-from growth_engine.kit.i18n import N_, translate
+from growth_engine.kit.i18n import translate
 from growth_engine.kit.pages import page_of
 from growth_engine.orders import queries as orders
 from growth_engine.web.form_problems import in_words
 from growth_engine.web.marketer import campaign_frame
+from growth_engine.web.marketer.shop_figures import STATES
 
 bp = Blueprint("shop_commissions", __name__, url_prefix="/console/campaigns")
 
-STATES: Mapping[str, str] = {
-    "waiting": N_("Waiting for payment"),
-    "pending": N_("On hold"),
-    "held": N_("Held by hand"),
-    "matured": N_("In the wallet"),
-    "reversed": N_("Taken back"),
-    "void": N_("Void"),
-}
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 

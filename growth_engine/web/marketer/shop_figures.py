@@ -18,6 +18,15 @@ STEPS: Sequence[tuple[str, str]] = (
     ("paid", N_("Paid")),
     ("refunded", N_("Gave something back")),
 )
+#: Commission states in the order money goes through them.
+STATES: Mapping[str, str] = {
+    "waiting": N_("Waiting for payment"),
+    "pending": N_("On hold"),
+    "held": N_("Held by hand"),
+    "matured": N_("In the wallet"),
+    "reversed": N_("Taken back"),
+    "void": N_("Void"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ STATES: Mapping[str, str] = {
     "approved": N_("Approved"),
     "rejected": N_("Rejected"),
     "blocked": N_("Blocked"),
-    "none": N_("Nothing decided"),
+    "none": N_("By the rules"),
 }
 ORDERS: Mapping[str, str] = {
     "earned": N_("Most earned first"),

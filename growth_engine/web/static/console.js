@@ -106,6 +106,11 @@
     element.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
+  /* Tabs that do not fit a phone begin at the one that is open. */
+  document.querySelectorAll(".ge-tabs .active").forEach(function (tab) {
+    tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 24;
+  });
+
   /* data-submit: send the form as soon as the choice changes (filters). */
   document.addEventListener("change", function (event) {
     if (event.target.hasAttribute && event.target.hasAttribute("data-submit")) event.target.form.requestSubmit();

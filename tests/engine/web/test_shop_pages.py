@@ -223,3 +223,30 @@ def test_rates_are_saved_as_typed(console: Console, parts: Parts, workspace: str
     assert (config["level1_value"], config["level2_value"], config["order_cap"]) == (1250, 350, 10_000)
     assert config["overrides"] == [{"sku": "book", "tier": "", "level": 1, "unit": "bp", "value": 0}]
     console.post(path, {**form, "rules-level1_value": "120"}, status=422)
+
+
+def test_versions_tell_amounts_and_rates_as_people_write_them(
+    console: Console, parts: Parts, workspace: str, shop: Shop
+) -> None:
+    from growth_engine.plays.models import CampaignVersion
+
+    with parts.open(workspace) as ctx:
+        first = ctx.session.get(CampaignVersion, (shop.campaign_id, 1))
+        assert first is not None
+        overrides = [{"sku": "book", "tier": "", "level": 1, "unit": "fixed", "value": 350}]
+        config = {**first.config, "level1_value": 1250, "order_cap": 10_000, "overrides": overrides}
+        ctx.session.add(
+            CampaignVersion(
+                workspace_id=workspace,
+                campaign_id=shop.campaign_id,
+                version=2,
+                config=config,
+                content={},
+                created_by="test",
+                created_at=ctx.now(),
+            )
+        )
+    told = text_of(console.get(f"/console/campaigns/{shop.campaign_id}/versions"))
+    assert re.search(r"Rate of level 1 20% .*12\.5%", told)
+    assert "CN¥100.00" in told
+    assert "Rate CN¥3.50" in told
