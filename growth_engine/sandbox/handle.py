@@ -159,7 +159,7 @@ def start(
             services.append(service)
             listeners.append(Listener(service, host, port))
             world.urls[service.name] = listeners[-1].url
-    except OSError:
+    except BaseException:
         for listener in listeners:
             listener.close()
         world.close()

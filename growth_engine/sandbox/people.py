@@ -35,6 +35,8 @@ def make(world: World, nickname: str, **given: object) -> Doc:
     if unknown:
         raise ValueError(f"a person has no {sorted(unknown)[0]}")
     person.update(given)
+    for appid in world.store.all("oa.accounts"):
+        openid(world, appid, person_id)
     return world.store.put("people", person_id, person)
 
 

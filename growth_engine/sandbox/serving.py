@@ -245,6 +245,18 @@ class _Quiet(WSGIRequestHandler):
         """The request log is ours (``/_sandbox/log``)."""
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
 class Listener:
     """A service on a port of its own, served by threads of this process."""
 
@@ -252,10 +264,16 @@ class Listener:
         self._open = 0
         self._changed = threading.Condition()
         self._app = service.flask
-        self._server: BaseWSGIServer = make_server(
-            host, port, self._counted, threaded=True, request_handler=_Quiet
-        )
-        self.url = f"http://{host}:{self._server.server_port}"
+        with _listening(host, port) as bound:  # Werkzeug itself would end the process over a port in use
+            self._server: BaseWSGIServer = make_server(
+                host,
+                bound.getsockname()[1],
+                self._counted,
+                threaded=True,
+                request_handler=_Quiet,
+                fd=bound.fileno(),
+            )
+        self.url = f"http://{host}:{self._server.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name=f"sandbox-{service.name}", daemon=True
         )

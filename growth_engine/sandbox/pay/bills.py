@@ -42,7 +42,7 @@ def trade(call: Call) -> Doc:
     refunded = _refunded(call.world, call.account["mchid"], day) if kind != "SUCCESS" else []
     if not paid and not refunded:
         raise PayRefused("NO_STATEMENT_EXIST", "账单不存在")
-    rows = [_TRADE_HEAD, *(_line(values) for _, values in sorted(paid + refunded))]
+    rows = [_TRADE_HEAD, *(_line(values) for _, values in sorted(paid + refunded, key=lambda row: row[0]))]
     sums = [
         str(len(paid) + len(refunded)),
         _total(paid, 24),

@@ -90,7 +90,7 @@ def chats(world: World, person_id: str) -> list[Doc]:
     """The chats with employees and groups on a person's phone."""
     found: list[Doc] = []
     for corpid, corp in world.store.all("wecom.corps").items():
-        external = relations.external_id(world, corpid, person_id)
+        external = relations.external_text(world, corpid, person_id)
         for one in relations.of_customer(world, corpid, external):
             member = world.store.get("wecom.employees", f"{corpid}/{one['userid']}") or {
                 "name": one["userid"]

@@ -15,10 +15,15 @@ CONTACT_EVENT = "change_external_contact"
 
 def external_id(world: World, corpid: str, person_id: str) -> str:
     """A person's external_userid for this corporation (wm…: a WeChat user)."""
-    made = people.opaque(world, "wm", 32, "external", corpid, person_id)
+    made = external_text(world, corpid, person_id)
     if world.store.get("wecom.customers", f"{corpid}/{made}") is None:
         world.store.put("wecom.customers", f"{corpid}/{made}", {"person": person_id})
     return made
+
+
+def external_text(world: World, corpid: str, person_id: str) -> str:
+    """The id that ``external_id`` gives, without making it known."""
+    return people.opaque(world, "wm", 32, "external", corpid, person_id)
 
 
 def person_of(world: World, corpid: str, external_userid: object) -> Doc | None:
