@@ -124,6 +124,70 @@ def take_results(parts: Parts, workspace_id: str, raw: bytes, *, by: Actor) -> I
     return imported
 
 
+def take_result(
+    parts: Parts, workspace_id: str, payout_id: str, *, paid: bool, detail: str, by: Actor
+) -> Imported:
+    """The same for one payout, without a file; ``detail`` is the reference, or the reason why not."""
+    name = "reference" if paid else "reason"
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ("payout_id", "result", name), lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerow({"payout_id": payout_id, "result": "paid" if paid else "failed", name: detail})
+    return take_results(parts, workspace_id, out.getvalue().encode(), by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLine:
+    """What a line of a file would do, before anything is done."""
+
+    line: int
+    payout_id: str
+    payout: Payout | None
+    paid: bool
+    detail: str
+    problems: Sequence[str]
+    known: bool
+    """It says what is known already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a file would do; with ``wrong`` lines nothing at all."""
+
+    lines: Sequence[PlannedLine]
+    skipped: int
+    """Without a result."""
+
+    @property
+    def wrong(self) -> int:
+        return sum(bool(one.problems) for one in self.lines)
+
+    @property
+    def todo(self) -> Sequence[PlannedLine]:
+        return [one for one in self.lines if not one.problems and not one.known]
+
+
+def plan(ctx: Ctx, raw: bytes) -> Plan:
+    """Read a file as ``take_results`` does, and do nothing. Raises ``Invalid`` for one that is no list."""
+    wrong: dict[str, list[str]] = {}
+    results, skipped = _read(raw, wrong)
+    known = queries.payouts_named(ctx, [one.payout_id for one in results])
+    todo, _done = _sort_out(results, known, wrong)
+    open_lines = {one.line for one in todo}
+    lines: dict[int, PlannedLine] = {}
+    for one in results:
+        problems = wrong.pop(f"line {one.line}", [])
+        said_before = not problems and one.line not in open_lines
+        payout = known.get(one.payout_id)
+        lines[one.line] = PlannedLine(
+            one.line, one.payout_id, payout, one.paid, one.detail, problems, said_before
+        )
+    for name, problems in wrong.items():  # lines of which not even a result could be read
+        line = int(name.removeprefix("line "))
+        lines[line] = PlannedLine(line, "", None, False, "", problems, False)
+    return Plan([lines[line] for line in sorted(lines)], skipped)
+
+
 def _post(parts: Parts, todo: Sequence[Result], events: Sequence[Event], imported: Imported) -> None:
     for one, future in zip(todo, parts.ledger.enqueue(events), strict=True):
         try:
