@@ -130,7 +130,8 @@ def _page(title: str, body: str, status: int) -> Response:
     text = (
         '<!doctype html><html lang="zh"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title}</title><link rel="stylesheet" href="/_sandbox/static/pages.css"></head>'
+        f'<title>{title}</title><link rel="icon" href="/_sandbox/static/icon.svg">'
+        '<link rel="stylesheet" href="/_sandbox/static/pages.css"></head>'
         f"<body><main><h1>{title}</h1>{body}</main></body></html>"
     )
     return Response(text, status, mimetype="text/html")
