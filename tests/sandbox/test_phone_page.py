@@ -157,7 +157,9 @@ wx.ready(function () {{ said.textContent = "ready"; }});
 wx.error(function (why) {{ said.textContent = why.errMsg; }});
 wx.config({config});
 document.getElementById("pay").onclick = function () {{
-  WeixinJSBridge.invoke("getBrandWCPayRequest", {request}, function (how) {{ said.textContent = how.err_msg; }});
+  WeixinJSBridge.invoke("getBrandWCPayRequest", {request}, function (how) {{
+    said.textContent = how.err_msg;
+  }});
 }};
 </script>"""
 
