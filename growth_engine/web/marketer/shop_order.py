@@ -94,7 +94,8 @@ def cancel(campaign_id: str, order_id: str) -> Response:
     with web.ctx() as ctx:
         order = _order(ctx, campaign_id, order_id)
     told = _("The order is cancelled; what it had reserved is free again.")
-    return _done(order, lambda: service.cancel(web.parts(), web.check_place().id, order_id), told)
+    key = _key("key")
+    return _done(order, lambda: service.cancel(web.parts(), web.check_place().id, order_id, key=key), told)
 
 
 # -- refunds -----------------------------------------------------------------------------------------

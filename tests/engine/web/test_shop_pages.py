@@ -10,12 +10,13 @@ import pytest
 from flask import Flask
 
 from growth_engine.context import Parts
+from growth_engine.plays import queries
+from growth_engine.plays.models import CampaignVersion
 from tests.factories.campaigns import make_campaign
-from tests.factories.console import Console
+from tests.factories.console import Console, form_of
 from tests.factories.selling import PRICE, Shop
+from tests.factories.shops import TIERS, text_of, three
 from tests.factories.workspaces import make_workspace
-
-TIERS = [{"name": "gold", "label": "Gold"}]
 
 
 @pytest.fixture
@@ -28,10 +29,7 @@ def console(app: Flask, parts: Parts, workspace: str) -> Console:
 def shop(parts: Parts, workspace: str) -> Shop:
     """Ann brought Bob, Bob brought Cid; Cid bought two books for 118.00."""
     parts.mirror.load_functions()
-    made = Shop(parts, workspace, {"promoter_tiers": TIERS}, stock=10)
-    for who, inviter in (("Ann", None), ("Bob", "Ann"), ("Cid", "Bob")):
-        made.join(who, inviter)
-    return made
+    return three(Shop(parts, workspace, {"promoter_tiers": TIERS}, stock=10))
 
 
 def ids(shop: Shop) -> dict[str, Any]:
@@ -47,11 +45,6 @@ def ids(shop: Shop) -> dict[str, Any]:
         "product": product[0][0],
         "bob": shop.numbers["Bob"],
     }
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page, on one line."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 PAGES = [
@@ -201,9 +194,6 @@ def test_the_editor_shows_the_rules_of_selling_as_people_write_them(console: Con
 
 
 def test_rates_are_saved_as_typed(console: Console, parts: Parts, workspace: str, shop: Shop) -> None:
-    from growth_engine.plays import queries
-    from tests.factories.console import form_of
-
     path = f"/console/campaigns/{shop.campaign_id}/edit"
     form = form_of(console.get(path))
     form |= {
@@ -228,8 +218,6 @@ def test_rates_are_saved_as_typed(console: Console, parts: Parts, workspace: str
 def test_versions_tell_amounts_and_rates_as_people_write_them(
     console: Console, parts: Parts, workspace: str, shop: Shop
 ) -> None:
-    from growth_engine.plays.models import CampaignVersion
-
     with parts.open(workspace) as ctx:
         first = ctx.session.get(CampaignVersion, (shop.campaign_id, 1))
         assert first is not None
