@@ -24,6 +24,7 @@ from growth_engine.inbox.contract import (
     Verified,
 )
 from growth_engine.inbox.handling import Asker
+from growth_engine.inbox.intake import Intake
 from growth_engine.inbox.providers import providers
 from growth_engine.inbox.service import Stored
 from growth_engine.kit.errors import NotFound
@@ -64,6 +65,7 @@ class Desk:
         self._places = threading.BoundedSemaphore(self._number)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._intake = Intake(parts)
         self._limit = RateLimiter(parts.queue, REFUSED_PER_MINUTE)
         self.accounts = Accounts(parts, seconds)
 
@@ -86,6 +88,7 @@ class Desk:
                 return self._refuse(provider, account_id, request, error)
 
     def close(self) -> None:
+        self._intake.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
 
@@ -107,8 +110,8 @@ class Desk:
             return reply
         verified = provider.verify(request, known.account)
         inbounds = service.read(provider, verified.content, account_id, request.received_at)
-        with self._parts.open(known.workspace_id) as ctx:
-            stored = service.store(ctx, known.account, request, verified, inbounds)
+        drafts = service.drafts(self._parts.ids, known.account, request, verified, inbounds)
+        stored = self._intake.put(known.workspace_id, drafts)
         self._note_first_call(known)
         return self._answer(provider, known, verified, stored, started)
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 from sqlalchemy import text
@@ -30,6 +31,7 @@ from growth_engine.inbox.models import InboxMessage
 from growth_engine.inbox.providers import provider
 from growth_engine.kit.errors import Conflict
 from growth_engine.kit.i18n import N_
+from growth_engine.kit.ids import Ids
 
 #: A process that has not finished interpreting by then is thought dead, and the message tried again.
 LEASE = timedelta(seconds=30)
@@ -58,6 +60,22 @@ class StillRefused(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A genuine message that is to be written down."""
+
+    id: str
+    account_id: str
+    inbound: Inbound
+    request: str
+    """What verifying it again takes, as JSON."""
+    raw: bytes
+    content: bytes
+    content_hash: bytes
+    state: str
+    """``received`` when somebody understands it, else ``unknown``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A message as it lies in the inbox now."""
 
@@ -65,7 +83,7 @@ class Stored:
     inbound: Inbound
     state: str
     fresh: bool
-    """It was not there before."""
+    """It was not there before: whoever wrote it down makes the first attempt."""
     reply: PassiveReply | None
     """The reply it was given before."""
 
@@ -80,43 +98,75 @@ def read(of: Provider, content: bytes, account_id: str, now: datetime) -> list[I
         return [Inbound(of.slug, account_id, f"raw:{digest}", "unreadable", now, "", "", nothing)]
 
 
-def store(
-    ctx: Ctx, account: Account, request: Request, verified: Verified, inbounds: Sequence[Inbound]
-) -> list[Stored]:
-    """Write genuine messages down, each once; a repetition is counted.
+def drafts(
+    ids: Ids, account: Account, request: Request, verified: Verified, inbounds: Sequence[Inbound]
+) -> list[Draft]:
+    """What to write down of a genuine callback. A message nobody understands waits to be looked at."""
+    needed = _needed(request, provider(account.provider))
+    digest = hashlib.sha256(verified.content).digest()
+    return [
+        Draft(
+            id=ids.new("inb"),
+            account_id=account.id,
+            inbound=inbound,
+            request=needed,
+            raw=request.body,
+            content=verified.content,
+            content_hash=digest,
+            state="received" if interpreters_of(inbound.provider, inbound.kind) else "unknown",
+        )
+        for inbound in inbounds
+    ]
 
-    A message somebody understands is ``received``, leased to the caller as its first attempt; others are
-    ``unknown`` and wait to be looked at.
-    """
-    return [_store_one(ctx, account, request, verified, inbound) for inbound in inbounds]
+
+def store(ctx: Ctx, messages: Sequence[Draft]) -> list[Stored]:
+    """Write messages down, each once; a repetition is counted. Fresh ones that are ``received`` are
+    leased to the caller as their first attempt."""
+    statement, values = storing(ctx.workspace_id, messages, ctx.now())
+    return as_stored(messages, ctx.session.connection().exec_driver_sql(statement, values).all())
 
 
-def _store_one(ctx: Ctx, account: Account, request: Request, verified: Verified, inbound: Inbound) -> Stored:
-    now = ctx.now()
-    understood = bool(interpreters_of(inbound.provider, inbound.kind))
-    row = ctx.session.execute(
-        _STORE,
-        {
-            "id": ctx.new_id("inb"),
-            "workspace_id": ctx.workspace_id,
-            "account_id": account.id,
-            "provider": inbound.provider,
-            "identity": inbound.identity,
-            "kind": inbound.kind,
-            "sender": inbound.sender,
-            "state": "received" if understood else "unknown",
-            "attempts": 1 if understood else 0,
-            "request": _needed(request, provider(account.provider)),
-            "raw": request.body,
-            "content": verified.content,
-            "content_hash": hashlib.sha256(verified.content).digest(),
-            "occurred_at": inbound.occurred_at,
-            "now": now,
-            "next_at": now + LEASE,
-        },
-    ).one()
-    given = reply_from_json(row.reply) if row.reply else None
-    return Stored(row.id, inbound, row.state, row.deliveries == 1, given)
+def storing(workspace_id: str, messages: Sequence[Draft], now: datetime) -> tuple[str, dict[str, Any]]:
+    """The statement of ``store`` in psycopg's style: rows as arrays, one for each column."""
+    first: dict[tuple[str, str], Draft] = {}
+    others: dict[tuple[str, str], list[bool]] = {}
+    for one in messages:
+        key = (one.account_id, one.inbound.identity)
+        kept = first.setdefault(key, one)
+        others.setdefault(key, []).append(one.content_hash != kept.content_hash)
+    # In one order everywhere: two processes that write the same messages must not wait for each other.
+    keys = sorted(first)
+    rows = [first[key] for key in keys]
+    return _STORE, {
+        "workspace_id": workspace_id,
+        "now": now,
+        "next_at": now + LEASE,
+        "ids": [one.id for one in rows],
+        "account_ids": [one.account_id for one in rows],
+        "providers": [one.inbound.provider for one in rows],
+        "identities": [one.inbound.identity for one in rows],
+        "kinds": [one.inbound.kind for one in rows],
+        "senders": [one.inbound.sender for one in rows],
+        "states": [one.state for one in rows],
+        "requests": [one.request for one in rows],
+        "raws": [one.raw for one in rows],
+        "contents": [one.content for one in rows],
+        "hashes": [one.content_hash for one in rows],
+        "occurred": [one.inbound.occurred_at for one in rows],
+        "sent": [len(others[key]) for key in keys],
+        "altered": [sum(others[key]) for key in keys],
+    }
+
+
+def as_stored(messages: Sequence[Draft], rows: Sequence[Any]) -> list[Stored]:
+    """What the statement of ``storing`` answered, message by message."""
+    found = {(row.account_id, row.identity): row for row in rows}
+    answers = []
+    for one in messages:
+        row = found[one.account_id, one.inbound.identity]
+        given = reply_from_json(row.reply) if row.reply else None
+        answers.append(Stored(row.id, one.inbound, row.state, row.id == one.id, given))
+    return answers
 
 
 def keep_refused(ctx: Ctx, account: Account, request: Request, error: Refused) -> None:
@@ -215,7 +265,8 @@ def _replay_refused(ctx: Ctx, message: InboxMessage) -> None:
         verified = of.verify(request, account)
     except Refused as error:
         raise StillRefused(params={"why": str(error)}) from None
-    for one in store(ctx, account, request, verified, read(of, verified.content, account.id, ctx.now())):
+    inbounds = read(of, verified.content, account.id, ctx.now())
+    for one in store(ctx, drafts(ctx.parts.ids, account, request, verified, inbounds)):
         if one.fresh and one.state == "received":
             hand_over(ctx, one.id)
     ctx.session.delete(message)
@@ -232,15 +283,22 @@ _COLUMNS = (
     "id, workspace_id, account_id, provider, identity, kind, sender, state, request, raw, content,"
     " content_hash, attempts, next_at, error, occurred_at, received_at, last_delivery_at"
 )
-_STORE = text(
-    f"INSERT INTO inbox_messages AS m ({_COLUMNS})"  # noqa: S608 - names of this file
-    " VALUES (:id, :workspace_id, :account_id, :provider, :identity, :kind, :sender, :state,"
-    "  CAST(:request AS jsonb), :raw, :content, :content_hash, :attempts, :next_at, NULL, :occurred_at,"
-    "  :now, :now)"
-    " ON CONFLICT (account_id, identity) DO UPDATE SET deliveries = m.deliveries + 1,"
+_STORE = (
+    f"INSERT INTO inbox_messages AS m ({_COLUMNS}, deliveries, altered)"  # noqa: S608 - names of this file
+    " SELECT n.id, %(workspace_id)s, n.account_id, n.provider, n.identity, n.kind, n.sender, n.state,"
+    "  n.request::jsonb, n.raw, n.content, n.hash, (n.state = 'received')::int, %(next_at)s, NULL,"
+    "  n.occurred, %(now)s, %(now)s, n.sent, n.altered"
+    " FROM unnest(%(ids)s::text[], %(account_ids)s::text[], %(providers)s::text[],"
+    "  %(identities)s::text[], %(kinds)s::text[], %(senders)s::text[], %(states)s::text[],"
+    "  %(requests)s::text[], %(raws)s::bytea[], %(contents)s::bytea[], %(hashes)s::bytea[],"
+    "  %(occurred)s::timestamptz[], %(sent)s::int[], %(altered)s::int[])"
+    "  AS n (id, account_id, provider, identity, kind, sender, state, request, raw, content, hash,"
+    "   occurred, sent, altered)"
+    " ON CONFLICT (account_id, identity) DO UPDATE SET deliveries = m.deliveries + excluded.deliveries,"
     "  last_delivery_at = excluded.last_delivery_at,"
-    "  altered = m.altered + (m.content_hash <> excluded.content_hash)::int"
-    " RETURNING m.id, m.state, m.deliveries, m.reply"
+    "  altered = m.altered + CASE WHEN m.content_hash = excluded.content_hash THEN excluded.altered"
+    "   ELSE excluded.deliveries END"
+    " RETURNING m.id, m.account_id, m.identity, m.state, m.reply"
 )
 _REFUSE = text(
     f"INSERT INTO inbox_messages AS m ({_COLUMNS})"  # noqa: S608 - names of this file

@@ -497,3 +497,91 @@ def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+# -- written together --------------------------------------------------------------------------------
+
+
+def test_callbacks_of_one_moment_are_written_with_one_commit_and_each_knows_its_own(
+    oa: Caller, parts: Parts, workspace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty at once, some of them the same, one of those with other words."""
+    commits = []
+    storing = service.storing
+
+    def counted(workspace_id: str, drafts: Any, now: Any) -> Any:
+        commits.append(len(drafts))
+        return storing(workspace_id, drafts, now)
+
+    monkeypatch.setattr(service, "storing", counted)
+    said = [
+        document("xml", oa.message(MsgType="text", Content="a", MsgId=number % 10)) for number in range(40)
+    ]
+    said[39] = said[39].replace(b"[a]", b"[other]")
+    callers = [Caller(oa.client.application.test_client(), "wechat_oa", oa.account) for _ in said]
+    gate = threading.Barrier(20)
+
+    def call(number: int) -> int:
+        if number < 20:
+            gate.wait(10)
+        return callers[number].post(*oa.encrypted_body(said[number])).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(call, range(40))) == {200}
+    found = messages(parts, workspace)
+    assert sorted(one.deliveries for one in found) == [4] * 10
+    assert sum(one.altered for one in found) >= 1
+    assert sum(commits) == 40
+    assert len(commits) < 40
+
+
+def test_one_the_database_refuses_does_not_take_the_others_with_it(
+    oa: Caller, parts: Parts, workspace: str
+) -> None:
+    import dataclasses
+
+    desk: Desk = oa.client.application.extensions["growth.inbox"]
+    inbound = Inbound(
+        "wechat_oa", oa.account, "msg:1", "text", parts.clock.now(), "", "", TextReceived("", "")
+    )
+    good = service.Draft("inb_1" + workspace, oa.account, inbound, "{}", b"", b"", b"", "unknown")
+    bad_inbound = dataclasses.replace(inbound, identity="msg:2", sender="\0")
+    bad = dataclasses.replace(good, id="inb_2" + workspace, inbound=bad_inbound)
+    from growth_engine.inbox.intake import _Waiting
+
+    several = [_Waiting(workspace, [bad]), _Waiting(workspace, [good])]
+    desk._intake._write(workspace, several)
+    assert [one.identity for one in messages(parts, workspace)] == ["msg:1"]
+    assert several[0].stored.exception() is not None
+    assert several[1].stored.result()[0].fresh
+
+
+def test_a_connection_that_was_cut_costs_no_callback(oa: Caller, parts: Parts, workspace: str) -> None:
+    assert oa.say(Event="subscribe").status_code == 200
+    desk: Desk = oa.client.application.extensions["growth.inbox"]
+    assert desk._intake._conn is not None
+    with parts.db.transaction(None) as session:  # the same role may
+        process = {"pid": desk._intake._conn.info.backend_pid}
+        assert session.scalar(text("SELECT pg_terminate_backend(:pid)"), process)
+    assert oa.say(Event="subscribe").status_code == 200
+    assert len(messages(parts, workspace)) == 2
+
+
+def test_without_a_database_the_platform_is_asked_to_come_again(
+    oa: Caller, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from growth_engine.inbox import intake
+
+    assert oa.say(Event="subscribe").status_code == 200
+    desk: Desk = oa.client.application.extensions["growth.inbox"]
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise psycopg.OperationalError("no route")
+
+    desk._intake._disconnect()
+    monkeypatch.setattr(intake.psycopg, "connect", refused)
+    assert oa.say(Event="subscribe").status_code == 503
+    monkeypatch.undo()
+    assert oa.say(Event="subscribe").status_code == 200

@@ -1,0 +1,163 @@
+"""Writes the callbacks of all request threads down together: in a storm one commit serves many."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.rows import namedtuple_row
+
+from growth_engine.context import Parts
+from growth_engine.inbox import service
+from growth_engine.inbox.service import Draft, Stored
+from growth_engine.kit.errors import Unavailable
+from growth_engine.kit.schema import CONNECT_SECONDS
+from growth_engine.kit.tx import WORKSPACE_SETTING, libpq_url
+
+log = structlog.get_logger(__name__)
+
+SCOPE = f"SELECT set_config('{WORKSPACE_SETTING}', %(workspace_id)s, true)"
+
+#: Callbacks written in one transaction. There is no artificial wait: what is there is taken.
+MOST = 200
+#: By then the platform has hung up and will send it again.
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    workspace_id: str
+    drafts: Sequence[Draft]
+    stored: Future[list[Stored]] = field(default_factory=Future)
+
+
+class Intake:
+    """One thread of its own, started when it is first needed and ended by ``close``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._conn: psycopg.Connection[Any] | None = None
+        self._lock = threading.Lock()
+
+    def put(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
+        """Write messages down durably; returns after the commit, or raises what prevented it."""
+        self._start()
+        waiting = _Waiting(workspace_id, drafts)
+        self._queue.put(waiting)
+        try:
+            return waiting.stored.result(timeout=PATIENCE_SECONDS)
+        except NotYet:
+            raise Unavailable from None  # perhaps it is stored yet; sent again, it is counted
+
+    def close(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                self._queue.put(None)
+                self._thread.join()
+                self._thread = None
+            self._disconnect()
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="inbox-intake", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, ends = self._batch(first)
+            by_workspace: dict[str, list[_Waiting]] = {}
+            for one in batch:
+                by_workspace.setdefault(one.workspace_id, []).append(one)
+            for workspace_id, several in by_workspace.items():
+                self._write(workspace_id, several)
+            if ends:
+                return
+
+    def _batch(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """Whatever waits by now, and whether the end was among it."""
+        batch = [first]
+        while len(batch) < MOST:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return batch, True
+            batch.append(following)
+        return batch, False
+
+    # -- one transaction -----------------------------------------------------------------------------
+
+    def _write(self, workspace_id: str, several: Sequence[_Waiting]) -> None:
+        try:
+            stored = self._store(workspace_id, [draft for one in several for draft in one.drafts])
+        except psycopg.OperationalError as error:
+            log.warning("inbox.database_unavailable", error=type(error).__name__)
+            for one in several:
+                one.stored.set_exception(Unavailable())
+            return
+        except BaseException as error:
+            # One that the database refuses must not take the others with it.
+            if len(several) == 1:
+                several[0].stored.set_exception(error)
+            else:
+                for one in several:
+                    self._write(workspace_id, [one])
+            return
+        for one in several:
+            one.stored.set_result(stored[: len(one.drafts)])
+            stored = stored[len(one.drafts) :]
+
+    def _store(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
+        """Once more on a new connection when the old one was cut: a callback counted twice does no harm."""
+        kept = self._conn is not None
+        try:
+            return self._sent(workspace_id, drafts)
+        except psycopg.OperationalError:
+            self._disconnect()
+            if not kept:
+                raise
+        return self._sent(workspace_id, drafts)
+
+    def _sent(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
+        """The scope and the rows in one piece, which the database takes as one transaction: every way to
+        it and back gives up the interpreter's lock, and a busy process waits milliseconds to get it."""
+        statement, values = service.storing(workspace_id, drafts, self._parts.clock.now())
+        conn = self._connected()
+        try:
+            with conn.pipeline():
+                conn.execute(SCOPE, {"workspace_id": workspace_id})
+                answer = conn.execute(statement, values)
+            return service.as_stored(drafts, answer.fetchall())
+        except BaseException:
+            if conn.broken:
+                self._disconnect()
+            raise
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._conn is None:
+            self._conn = psycopg.connect(
+                libpq_url(self._parts.settings.database_url),
+                autocommit=True,
+                prepare_threshold=0,
+                row_factory=namedtuple_row,
+                connect_timeout=CONNECT_SECONDS,
+            )
+        return self._conn
+
+    def _disconnect(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
