@@ -61,3 +61,10 @@
     document.querySelectorAll("form[data-picks]").forEach(tell);
   });
 })();
+
+/* A preview of what is typed goes when something else is typed: nobody confirms what is not shown. */
+document.addEventListener("input", function (event) {
+  "use strict";
+  var form = event.target.form;
+  if (form && form.hasAttribute("data-clears")) document.getElementById(form.getAttribute("data-clears")).replaceChildren();
+});
