@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from growth_engine.context import Parts
 from growth_engine.plays import queries
@@ -238,3 +239,33 @@ def test_versions_tell_amounts_and_rates_as_people_write_them(
     assert re.search(r"Rate of level 1 20% .*12\.5%", told)
     assert "CN¥100.00" in told
     assert "Rate CN¥3.50" in told
+
+
+def test_long_lists_take_as_many_statements_as_short_ones(console: Console, parts: Parts, shop: Shop) -> None:
+    pages = (
+        "orders",
+        "orders.csv",
+        "commissions",
+        "promoters",
+        "products",
+        f"promoters/{shop.numbers['Bob']}",
+    )
+    statements: list[str] = []
+    event.listen(parts.db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+
+    def taken() -> list[int]:
+        found = []
+        for page in pages:
+            console.get(f"/console/campaigns/{shop.campaign_id}/{page}")  # what is remembered, is now
+            statements.clear()
+            console.get(f"/console/campaigns/{shop.campaign_id}/{page}")
+            found.append(len(statements))
+        return found
+
+    shop.buy("Cid")
+    short = taken()
+    for who in ("Dan", "Eve", "Fay"):
+        shop.join(who, "Bob")
+        shop.buy(who, 2)
+        shop.buy(who)
+    assert taken() == short
