@@ -88,7 +88,12 @@ export function panel(app) {
         await post(`employee/${one.userid}/open_group`, { name: name.value.trim() });
         document.activeElement.blur();
         bodies.staff();
-      } }, name, h("button.button.plain", { type: "submit" }, t("open_group"))));
+      } }, name, h("button.button.plain", { type: "submit" }, t("open_group"))),
+      !one.left_at && one.active && h("div.buttons", h("button.button.plain", { onclick: async () => {
+        await post(`employee/${one.userid}/leave_company`);
+        document.activeElement.blur();
+        bodies.staff();
+      } }, t("resign"))));
   }
 
   function server(path, name, url, small) {

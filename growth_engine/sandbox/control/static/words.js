@@ -2,7 +2,7 @@
 
 const WORDS = {
   zh: {
-    title: "微信沙箱", sub: "公众号 · 企业微信 · 微信支付", people: "谁拿着手机", add_person: "添加", new_name: "昵称", chats: "微信", discover: "发现", me: "我",
+    title: "微信沙箱", sub: "公众号 · 企微 · 支付", people: "谁拿着手机", add_person: "添加", new_name: "昵称", chats: "微信", discover: "发现", me: "我",
     scan: "扫一扫", scan_hint: "上传带二维码的图片（海报、截图），或粘贴二维码内容", choose_picture: "选择图片", drop_here: "把图片拖到这里，或直接粘贴",
     paste_text: "二维码内容或链接", go: "确定", follow: "关注公众号", followed: "你已关注", unfollow: "不再关注", unfollowed: "你已取消关注", mute: "拒收消息", unmute: "接收消息",
     accounts: "公众号", wallet: "钱包", balance: "零钱", waiting: "待收款", bills: "账单", confirm: "确认收款", none_yet: "还没有消息", none_hint: "点右上角的 ⊕ 扫一扫，或在下面关注公众号",
