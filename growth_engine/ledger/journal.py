@@ -224,7 +224,7 @@ _INSERT_ENTRIES = """
 WITH moved AS (
   UPDATE books SET last_seq = h.seq, head = decode(h.head, 'hex')
   FROM json_to_recordset(%(heads)s::json) AS h (id text, seq bigint, head text)
-  WHERE books.id = h.id AND books.id = ANY(%(books)s)
+  WHERE books.id = h.id
 )
 INSERT INTO entries (book_id, seq, workspace_id, event_id, kind, accepted, member, other, rule_version, at,
   body, hash)
@@ -266,7 +266,6 @@ def append(
         _INSERT_ENTRIES,
         {
             "workspace_id": workspace_id,
-            "books": touched,
             "heads": orjson.dumps(moved).decode(),
             "entries": orjson.dumps(rows).decode(),
         },
@@ -274,47 +273,87 @@ def append(
 
 
 _INSERT_LEGS = """
-WITH doc AS MATERIALIZED (SELECT %(doc)s::json AS d),
-legs_ AS (
+WITH legs_ AS (
   INSERT INTO legs (book_id, seq, line, workspace_id, account, owner, currency, amount, ref)
   SELECT l.book, l.seq, l.line, %(workspace_id)s, l.account, l.owner, l.currency, l.amount, l.ref
-  FROM doc, json_to_recordset(doc.d -> 'legs')
-    AS l (book text, seq bigint, line int, account text, owner text, currency text, amount bigint, ref text)
-)
-MERGE INTO accounts AS kept
-USING (
-  SELECT a.* FROM doc, json_to_recordset(doc.d -> 'accounts')
+  FROM unnest(%(books)s::text[], %(seqs)s::bigint[], %(lines)s::int[], %(accounts)s::text[],
+              %(owners)s::text[], %(currencies)s::text[], %(amounts)s::bigint[], %(refs)s::text[])
+    AS l (book, seq, line, account, owner, currency, amount, ref)
+), moved AS MATERIALIZED (
+  SELECT a.*, kept.ctid AS place
+  FROM json_to_recordset(%(moved)s::json)
     AS a (book text, account text, owner text, currency text, credited bigint, debited bigint, seq bigint)
-) AS moved
-ON kept.book_id = moved.book AND kept.account = moved.account AND kept.owner = moved.owner
-  AND kept.currency = moved.currency
-WHEN MATCHED THEN UPDATE SET
-  balance = kept.balance + moved.credited - moved.debited, credited = kept.credited + moved.credited,
-  debited = kept.debited + moved.debited, last_seq = moved.seq
-WHEN NOT MATCHED THEN
-  INSERT (workspace_id, book_id, account, owner, currency, balance, credited, debited, last_seq)
-  VALUES (%(workspace_id)s, moved.book, moved.account, moved.owner, moved.currency,
-          moved.credited - moved.debited, moved.credited, moved.debited, moved.seq)
+  LEFT JOIN LATERAL (
+    SELECT ctid FROM accounts WHERE book_id = a.book AND account = a.account AND owner = a.owner
+      AND currency = a.currency OFFSET 0) AS kept ON true
+), kept_ AS (
+  UPDATE accounts SET
+    balance = accounts.balance + moved.credited - moved.debited,
+    credited = accounts.credited + moved.credited, debited = accounts.debited + moved.debited,
+    last_seq = moved.seq
+  FROM moved WHERE accounts.ctid = moved.place
+)
+INSERT INTO accounts (workspace_id, book_id, account, owner, currency, balance, credited, debited, last_seq)
+SELECT %(workspace_id)s, a.book, a.account, a.owner, a.currency, a.credited - a.debited, a.credited,
+       a.debited, a.seq
+FROM moved AS a WHERE a.place IS NULL
 """
 
 
 def append_legs(conn: Connected, workspace_id: str, entries: Sequence[Entry]) -> None:
     """Write the legs of Entries and move the accounts they name."""
-    legs: list[dict[str, Any]] = []
-    accounts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    legs: list[tuple[str, int, int, str, str, str, int, str]] = []
+    moved: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for entry in entries:
         currency = entry.body.get("currency", "")
         for line, (account, owner, amount, ref) in enumerate(entry.body.get("legs", ()), 1):
-            where = {"book": entry.book_id, "account": account, "owner": owner, "currency": currency}
-            legs.append({**where, "seq": entry.seq, "line": line, "amount": amount, "ref": ref})
-            moved = accounts.setdefault(
-                (entry.book_id, account, owner, currency), {**where, "credited": 0, "debited": 0}
-            )
-            moved["credited" if amount > 0 else "debited"] += abs(amount)
-            moved["seq"] = entry.seq
-    if legs:
-        doc = orjson.dumps({"legs": legs, "accounts": list(accounts.values())}).decode()
-        conn.execute(_INSERT_LEGS, {"workspace_id": workspace_id, "doc": doc})
+            legs.append((entry.book_id, entry.seq, line, account, owner, currency, amount, ref))
+            name = (entry.book_id, account, owner, currency)
+            sums = moved.get(name)
+            if sums is None:
+                sums = moved[name] = {
+                    **dict(zip(("book", "account", "owner", "currency"), name, strict=True)),
+                    "credited": 0,
+                    "debited": 0,
+                }
+            sums["credited" if amount > 0 else "debited"] += abs(amount)
+            sums["seq"] = entry.seq
+    if not legs:
+        return
+    books, seqs, lines, accounts, owners, currencies, amounts, refs = zip(*legs, strict=True)
+    conn.execute(
+        _INSERT_LEGS,
+        {
+            "workspace_id": workspace_id,
+            "books": _texts(books),
+            "seqs": _numbers(seqs),
+            "lines": _numbers(lines),
+            "accounts": _texts(accounts),
+            "owners": _texts(owners),
+            "currencies": _texts(currencies),
+            "amounts": _numbers(amounts),
+            "refs": _texts(refs),
+            "moved": orjson.dumps(list(moved.values())).decode(),
+        },
+    )
+
+
+def as_json(tables: Mapping[str, Sequence[Any]]) -> dict[str, str | None]:
+    """Rows by name as parameters for ``json_to_recordset``; ``None`` for none."""
+    return {name: orjson.dumps(rows).decode() if rows else None for name, rows in tables.items()}
+
+
+def _numbers(values: Sequence[int]) -> str:
+    """A PostgreSQL array as text: joined here it costs a tenth of what psycopg takes to write it."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _texts(values: Sequence[str]) -> str:
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+        # Ids and names of accounts hold neither; whatever else comes by is written with care.
+        joined = '","'.join(value.replace("\\", r"\\").replace('"', r"\"") for value in values)
+    return '{"' + joined + '"}'
 
 
 def keep_pending(conn: Connected, event_id: str, event: Event, due: datetime, error: str | None) -> None:

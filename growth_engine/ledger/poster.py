@@ -277,9 +277,11 @@ class Poster:
     def _connected(self) -> Connected:
         if self._conn is None or self._conn.closed:
             conn = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=0)
-            # Every query of a batch goes by index. A plan made while a table was still empty would
-            # scan it, and prepared statements keep their plans.
-            conn.execute("SET enable_seqscan = off")
+            # Every row of a batch is one index probe. A plan made while a table was still empty would
+            # read it whole (or all rows of the workspace, which row-level security makes look cheap), and
+            # prepared statements keep their plans.
+            for plan in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material"):
+                conn.execute(f"SET enable_{plan} = off")
             conn.execute("SET application_name = 'growth-engine poster'")
             set_json_loads(orjson.loads, conn)
             self._conn = conn

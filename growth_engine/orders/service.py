@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import Conflict, Invalid, Unavailable
 from growth_engine.kit.i18n import N_
-from growth_engine.ledger.contract import Event, Posted, Reason
+from growth_engine.ledger.contract import Event, Posted, Reason, Receipt
 from growth_engine.orders import queries, rules
 from growth_engine.orders.models import Product
 
@@ -151,6 +151,43 @@ def give_refund(
     return _money(parts, workspace_id, "refund", order_id, provider, external_id, told)
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """One payment of many (a daily bill, an import); amounts in minor units."""
+
+    order_id: str
+    provider: str
+    external_id: str
+    amount: int
+    currency: str
+
+
+def take_payments(parts: Parts, workspace_id: str, payments: Sequence[Came]) -> list[Outcome | None]:
+    """Many payments at once, each as ``take_payment`` would; ``None`` for an order that does not exist.
+
+    Raises ``Unavailable`` when the books are busy: some may be in the books then, send the same again.
+    """
+    with parts.open(workspace_id) as ctx:
+        campaigns = queries.campaigns_of(ctx, [one.order_id for one in payments])
+    known = [one for one in payments if one.order_id in campaigns]
+    now = parts.clock.now()
+    events = []
+    for one in known:
+        rules.check_amount(one.amount)
+        rules.check_external_id(one.external_id)
+        facts = {
+            "order_id": one.order_id,
+            "provider": one.provider,
+            "external_id": one.external_id,
+            "amount": one.amount,
+            "currency": one.currency,
+        }
+        key = f"{one.provider}:{one.external_id}"
+        events.append(Event(workspace_id, campaigns[one.order_id], "payment", "payment", key, now, facts))
+    receipts = dict(zip(known, parts.ledger.submit_many(events, timeout=60), strict=True))
+    return [_outcome(one.order_id, receipts[one]) if one in receipts else None for one in payments]
+
+
 def cancel(parts: Parts, workspace_id: str, order_id: str, *, key: str | None = None) -> Outcome:
     """Give up an unpaid order; its stock is free again. ``key`` names the request, if it may be repeated."""
     name = f"cancel:{order_id}:{key or parts.ids.new('key')}"
@@ -180,7 +217,10 @@ def _submit(
     event = Event(
         workspace_id, campaign_id, kind, kind, key, parts.clock.now(), {"order_id": order_id, **facts}
     )
-    receipt = parts.ledger.submit(event)
+    return _outcome(order_id, parts.ledger.submit(event))
+
+
+def _outcome(order_id: str, receipt: Receipt) -> Outcome:
     if not isinstance(receipt, Posted):
         raise Unavailable(N_("The books are busy. Please send the same request again."))
     return Outcome(order_id, receipt.accepted, receipt.reasons, receipt.duplicate, receipt.seq)

@@ -42,7 +42,6 @@ CREATE TABLE accounts (
   CONSTRAINT ck_accounts_balance CHECK (balance = credited - debited),
   CONSTRAINT ck_accounts_covered CHECK (account NOT IN ('pending', 'reserved') OR balance >= 0)
 ) WITH (fillfactor = 70);
-CREATE INDEX ix_accounts_workspace_id ON accounts (workspace_id, book_id);
 
 CREATE TABLE book_heads (
   workspace_id {ID} NOT NULL,

@@ -1,4 +1,4 @@
-"""Saving what a batch decided about orders and commissions: one statement, one JSON document."""
+"""Saving what a batch decided about orders and commissions: one statement, a JSON list for each table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from growth_engine.ledger.contract import Connected
+from growth_engine.ledger.journal import as_json
 from growth_engine.plays.posting.selling.facts import Binding, Commission, Order, Promoter, Sales, Transfer
 
 _SAVE = """
 WITH doc AS MATERIALIZED (
-  SELECT %(doc)s::json AS d, current_setting('ge.workspace_id') AS ws, %(now)s::timestamptz AS now
+  SELECT current_setting('ge.workspace_id') AS ws, %(now)s::timestamptz AS now
 ), orders_ AS (
   INSERT INTO orders (id, workspace_id, campaign_id, external_id, contact_id, buyer, promoter, currency,
     total, paid, refunded, state, fee_bp, fee, rule_version, seq, source, placed_at, expires_at, paid_at,
@@ -21,54 +20,56 @@ WITH doc AS MATERIALIZED (
   SELECT r.id, doc.ws, r.campaign, r.external, r.contact, r.buyer, r.promoter, r.currency, r.total, r.paid,
     r.refunded, r.state, r.fee_bp, r.fee, r.rule, r.seq, r.source, doc.now, r.expires_at, r.paid_at,
     r.closed_at
-  FROM doc, json_to_recordset(doc.d -> 'orders')
+  FROM doc, json_to_recordset(%(orders)s::json)
     AS r (id text, campaign text, external text, contact text, buyer bigint, promoter bigint, currency text,
           total bigint, paid bigint, refunded bigint, state text, fee_bp int, fee bigint, rule int,
           seq bigint, source text, expires_at timestamptz, paid_at timestamptz, closed_at timestamptz)
 ), lines_ AS (
   INSERT INTO order_lines (workspace_id, order_id, line, product_id, sku, name, quantity, amount)
   SELECT doc.ws, r.order, r.line, r.product, r.sku, r.name, r.quantity, r.amount
-  FROM doc, json_to_recordset(doc.d -> 'lines')
+  FROM doc, json_to_recordset(%(lines)s::json)
     AS r ("order" text, line int, product text, sku text, name text, quantity int, amount bigint)
 ), moved_ AS (
   UPDATE orders SET paid = r.paid, refunded = r.refunded, state = r.state, fee = r.fee, paid_at = r.paid_at,
     closed_at = r.closed_at
-  FROM doc, json_to_recordset(doc.d -> 'moved')
+  FROM doc, json_to_recordset(%(moved)s::json)
     AS r (id text, paid bigint, refunded bigint, state text, fee bigint, paid_at timestamptz,
           closed_at timestamptz)
-  WHERE orders.id = r.id AND orders.id = ANY(%(moved)s)
+  CROSS JOIN LATERAL (SELECT ctid FROM orders WHERE id = r.id OFFSET 0) AS kept
+  WHERE orders.ctid = kept.ctid
 ), payments_ AS (
   INSERT INTO payments (id, workspace_id, order_id, provider, external_id, amount, seq, at)
   SELECT r.id, doc.ws, r.order, r.provider, r.external, r.amount, r.seq, doc.now
-  FROM doc, json_to_recordset(doc.d -> 'payments')
+  FROM doc, json_to_recordset(%(payments)s::json)
     AS r (id text, "order" text, provider text, external text, amount bigint, seq bigint)
 ), refunds_ AS (
   INSERT INTO refunds (id, workspace_id, order_id, provider, external_id, amount, reason, seq, at)
   SELECT r.id, doc.ws, r.order, r.provider, r.external, r.amount, r.reason, r.seq, doc.now
-  FROM doc, json_to_recordset(doc.d -> 'refunds')
+  FROM doc, json_to_recordset(%(refunds)s::json)
     AS r (id text, "order" text, provider text, external text, amount bigint, reason text, seq bigint)
 ), commissions_ AS (
   INSERT INTO commissions (id, workspace_id, campaign_id, order_id, level, member, contact_id, currency,
     rule_version, terms, target, pending, matured, state, reason, hold_until, seq, created_at, updated_at)
   SELECT r.id, doc.ws, r.campaign, r.order, r.level, r.member, r.contact, r.currency, r.rule, r.terms,
     r.target, r.pending, r.matured, r.state, r.reason, r.hold_until, r.seq, doc.now, doc.now
-  FROM doc, json_to_recordset(doc.d -> 'commissions')
+  FROM doc, json_to_recordset(%(commissions)s::json)
     AS r (id text, campaign text, "order" text, level int, member bigint, contact text, currency text,
           rule int, terms jsonb, target bigint, pending bigint, matured bigint, state text, reason text,
           hold_until timestamptz, seq bigint)
 ), settled_ AS (
   UPDATE commissions SET terms = r.terms, target = r.target, pending = r.pending, matured = r.matured,
     state = r.state, reason = r.reason, hold_until = r.hold_until, seq = r.seq, updated_at = doc.now
-  FROM doc, json_to_recordset(doc.d -> 'settled')
+  FROM doc, json_to_recordset(%(settled)s::json)
     AS r (id text, terms jsonb, target bigint, pending bigint, matured bigint, state text, reason text,
           hold_until timestamptz, seq bigint)
-  WHERE commissions.id = r.id AND commissions.id = ANY(%(settled)s)
+  CROSS JOIN LATERAL (SELECT ctid FROM commissions WHERE id = r.id OFFSET 0) AS kept
+  WHERE commissions.ctid = kept.ctid
 ), promoters_ AS (
   INSERT INTO promoters (workspace_id, campaign_id, number, contact_id, state, tier, spent, orders, sales,
     earned, usage, note, applied_at, decided_at, decided_by)
   SELECT doc.ws, r.campaign, r.number, r.contact, r.state, r.tier, r.spent, r.orders, r.sales, r.earned,
     r.usage, r.note, r.applied_at, r.decided_at, r.decided_by
-  FROM doc, json_to_recordset(doc.d -> 'promoters')
+  FROM doc, json_to_recordset(%(promoters)s::json)
     AS r (campaign text, number bigint, contact text, state text, tier text, spent bigint, orders bigint,
           sales bigint, earned bigint, usage jsonb, note text, applied_at timestamptz, decided_at timestamptz,
           decided_by text)
@@ -80,7 +81,7 @@ WITH doc AS MATERIALIZED (
   INSERT INTO bindings (workspace_id, campaign_id, buyer, promoter, bound_at, protected_until, valid_until,
     seq)
   SELECT doc.ws, r.campaign, r.buyer, r.promoter, r.bound_at, r.protected_until, r.valid_until, r.seq
-  FROM doc, json_to_recordset(doc.d -> 'bindings')
+  FROM doc, json_to_recordset(%(bindings)s::json)
     AS r (campaign text, buyer bigint, promoter bigint, bound_at timestamptz, protected_until timestamptz,
           valid_until timestamptz, seq bigint)
   ON CONFLICT (campaign_id, buyer) DO UPDATE SET
@@ -93,21 +94,12 @@ SELECT 1
 
 def save(conn: Connected, now: datetime, new_id: Callable[[str], str], sales: Sales) -> None:
     """Write one batch's changed rows."""
-    document = {name: rows for name, rows in _document(new_id, sales).items() if rows}
-    if not document:
-        return
-    conn.execute(
-        _SAVE,
-        {
-            "doc": orjson.dumps(document).decode(),
-            "now": now,
-            "moved": [row["id"] for row in document.get("moved", ())],
-            "settled": [row["id"] for row in document.get("settled", ())],
-        },
-    )
+    changed = _changed(new_id, sales)
+    if any(changed.values()):
+        conn.execute(_SAVE, {"now": now, **as_json(changed)})
 
 
-def _document(new_id: Callable[[str], str], sales: Sales) -> dict[str, list[dict[str, Any]]]:
+def _changed(new_id: Callable[[str], str], sales: Sales) -> dict[str, list[dict[str, Any]]]:
     orders, commissions = sales.orders.values(), sales.commissions.values()
     return {
         "orders": [_new_order(order) for order in orders if order.is_new],

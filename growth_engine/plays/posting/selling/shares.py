@@ -148,10 +148,13 @@ def _count(case: Case, commission: Commission, delta: int) -> None:
 
 
 def _use(row: Promoter, period: str, delta: int) -> None:
+    if period in row.usage:
+        row.usage[period] += delta
+        return
     same = sorted(key for key in row.usage if len(key) == len(period))
-    if period not in row.usage and len(same) >= _KEPT and period < same[0]:
+    if len(same) >= _KEPT and period < same[0]:
         return  # older than what is kept: no limit asks about it any more
-    row.usage[period] = row.usage.get(period, 0) + delta
+    row.usage[period] = delta
     for old in sorted({*same, period})[:-_KEPT]:
         if old != "all":
             del row.usage[old]
