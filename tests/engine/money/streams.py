@@ -237,11 +237,13 @@ class Stream:
     # -- Events ----------------------------------------------------------------------------------------
 
     def join(self) -> Event:
-        known = self._people and self.pick.random() < 0.25
+        known = self._people and self.pick.random() < (0.2 if self._people < 12 else 0.8)
         who = f"p{self.pick.randrange(self._people) if known else self._people}"
         self._people += not known
         shop = self.shop
-        return join_event(shop.parts, shop.workspace_id, shop.campaign_id, who, self._token())
+        tokens = list(self.engine.by_token)
+        token = self.pick.choice(tokens) if tokens and self.pick.random() < 0.8 else self._token()
+        return join_event(shop.parts, shop.workspace_id, shop.campaign_id, who, token)
 
     def standing(self, kind: str) -> Event | None:
         contact = self._contact()
@@ -267,7 +269,13 @@ class Stream:
     def _money(self, kind: str, whole: Callable[[dict[str, Any]], int]) -> Event | None:
         if not self.engine.orders:
             return None
-        order = self.engine.orders[self.pick.choice(list(self.engine.orders)[-12:])]
+        recent = [self.engine.orders[one] for one in list(self.engine.orders)[-12:]]
+        fitting = [
+            one
+            for one in recent
+            if (one["paid"] < one["total"] if kind == "payment" else one["paid"] > one["refunded"])
+        ]
+        order = self.pick.choice(fitting if fitting and self.pick.random() < 0.8 else recent)
         facts = {"currency": "USD"} if self.pick.random() < 0.02 else {}
         name = "ord_unknown" if self.pick.random() < 0.01 else order["id"]
         return self.shop._money(kind, name, self._amount(whole(order)), None, facts)

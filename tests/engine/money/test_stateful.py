@@ -16,7 +16,7 @@ from tests.engine.money.runner import Machine, run_seed
 SEEDS = 300
 BLOCK = 20
 """Seeds to a test case, so that workers can share them."""
-STEPS = 12
+STEPS = 8
 
 
 @pytest.fixture
