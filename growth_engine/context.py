@@ -63,13 +63,18 @@ class Parts:
     """``channels.storage.Storage``: pictures by content hash."""
     sms: Any
     """``channels.sms.SmsProvider``."""
+    gear: Any = None
+    """``channels.wire.Gear``: the process's connections to WeChat, WeCom and WeChat Pay."""
     close_hooks: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
-    def open(self, workspace_id: str, actor: Actor = SYSTEM) -> Iterator[Ctx]:
-        """A ``Ctx`` around one transaction; doorbells asked for inside ring after the commit."""
+    def open(self, workspace_id: str, actor: Actor = SYSTEM, *, lazily: bool = False) -> Iterator[Ctx]:
+        """A ``Ctx`` around one transaction; doorbells asked for inside ring after the commit.
+
+        ``lazily``: the transaction begins with the first statement, if there is one.
+        """
         rings: list[str] = []
-        with self.db.transaction(workspace_id) as session:
+        with self.db.transaction(workspace_id, lazily=lazily) as session:
             yield Ctx(self, session, workspace_id, actor, rings)
         for job in dict.fromkeys(rings):
             self.bell.ring(job, workspace_id)

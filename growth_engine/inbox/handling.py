@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -10,9 +11,13 @@ from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import queries, service
 from growth_engine.inbox.contract import Inbound, PassiveReply
 from growth_engine.inbox.interpreting import interpreters_of, late_registry, understand
+from growth_engine.inbox.service import Settled
 from growth_engine.kit.errors import GrowthError
 
 log = structlog.get_logger(__name__)
+
+Together = Callable[[str, Settled], None]
+"""Marks a message of a workspace as done, with others at once (``Intake.settle``)."""
 
 
 class TakenOver(GrowthError):
@@ -51,15 +56,18 @@ def interpret(
     *,
     inbound: Inbound | None = None,
     asker: Asker | None = None,
+    together: Together | None = None,
 ) -> PassiveReply | None:
     """Understand one message; the reply when ``asker`` is there to take it.
 
     Never raises for what an interpreter does: the failure is written down and tried again by the job.
+    An interpreter that only hands Events to the ledger writes nothing in this transaction: then
+    ``together`` takes the mark that the message is done. Should that be lost, the job does it again, which
+    the ledger answers as before.
     """
     with structlog.contextvars.bound_contextvars(inbox_message=message_id, attempt=attempt):
         try:
-            with parts.open(workspace_id) as ctx:
-                return _attempt(ctx, message_id, attempt, inbound, asker)
+            return _tried(parts, workspace_id, message_id, attempt, inbound, asker, together)
         except TakenOver:
             log.warning("inbox.taken_over")
         except Exception as error:
@@ -70,9 +78,32 @@ def interpret(
         return None
 
 
+def _tried(
+    parts: Parts,
+    workspace_id: str,
+    message_id: str,
+    attempt: int,
+    inbound: Inbound | None,
+    asker: Asker | None,
+    together: Together | None,
+) -> PassiveReply | None:
+    """One transaction around everything; it does not even begin when nothing is written in it."""
+    with parts.open(workspace_id, lazily=together is not None) as ctx:
+        done = _attempt(ctx, message_id, attempt, inbound, asker)
+        if done is None:
+            return None
+        touched = together is None or ctx.session.in_transaction()
+        if touched and not service.settle(ctx, done):
+            raise TakenOver
+    if not touched and together is not None:
+        together(workspace_id, done)
+    return done.reply
+
+
 def _attempt(
     ctx: Ctx, message_id: str, attempt: int, inbound: Inbound | None, asker: Asker | None
-) -> PassiveReply | None:
+) -> Settled | None:
+    """What is to be written down of it; None when nobody understands it."""
     inbound = inbound or next(iter(queries.inbounds(queries.message(ctx, message_id))), None)
     if inbound is None or not interpreters_of(inbound.provider, inbound.kind):
         service.nobody_understands(ctx, message_id, attempt)
@@ -80,9 +111,7 @@ def _attempt(
     reply = understand(ctx, inbound)
     in_time = reply is not None and asker is not None and asker.promise()
     error = None if reply is None or in_time else _deliver_late(ctx, inbound, reply)
-    if not service.settle(ctx, message_id, attempt, reply if in_time else None, error):
-        raise TakenOver
-    return reply if in_time else None
+    return Settled(message_id, attempt, reply if in_time else None, error)
 
 
 def _deliver_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> str | None:

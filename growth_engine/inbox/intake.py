@@ -16,7 +16,7 @@ from psycopg.rows import namedtuple_row
 
 from growth_engine.context import Parts
 from growth_engine.inbox import service
-from growth_engine.inbox.service import Draft, Stored
+from growth_engine.inbox.service import Draft, Settled, Stored
 from growth_engine.kit.errors import Unavailable
 from growth_engine.kit.schema import CONNECT_SECONDS
 from growth_engine.kit.tx import WORKSPACE_SETTING, libpq_url
@@ -34,7 +34,8 @@ PATIENCE_SECONDS = 10.0
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     workspace_id: str
-    drafts: Sequence[Draft]
+    drafts: Sequence[Draft] = ()
+    settled: Settled | None = None
     stored: Future[list[Stored]] = field(default_factory=Future)
 
 
@@ -50,8 +51,14 @@ class Intake:
 
     def put(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
         """Write messages down durably; returns after the commit, or raises what prevented it."""
+        return self._put(_Waiting(workspace_id, drafts))
+
+    def settle(self, workspace_id: str, done: Settled) -> None:
+        """Mark a message as done, together with others and with what comes in; returns after the commit."""
+        self._put(_Waiting(workspace_id, settled=done))
+
+    def _put(self, waiting: _Waiting) -> list[Stored]:
         self._start()
-        waiting = _Waiting(workspace_id, drafts)
         self._queue.put(waiting)
         try:
             return waiting.stored.result(timeout=PATIENCE_SECONDS)
@@ -102,7 +109,9 @@ class Intake:
 
     def _write(self, workspace_id: str, several: Sequence[_Waiting]) -> None:
         try:
-            stored = self._store(workspace_id, [draft for one in several for draft in one.drafts])
+            drafts = [draft for one in several for draft in one.drafts]
+            settled = [one.settled for one in several if one.settled is not None]
+            stored = self._store(workspace_id, drafts, settled)
         except psycopg.OperationalError as error:
             log.warning("inbox.database_unavailable", error=type(error).__name__)
             for one in several:
@@ -120,27 +129,29 @@ class Intake:
             one.stored.set_result(stored[: len(one.drafts)])
             stored = stored[len(one.drafts) :]
 
-    def _store(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
+    def _store(self, workspace_id: str, drafts: Sequence[Draft], settled: Sequence[Settled]) -> list[Stored]:
         """Once more on a new connection when the old one was cut: a callback counted twice does no harm."""
         kept = self._conn is not None
         try:
-            return self._sent(workspace_id, drafts)
+            return self._sent(workspace_id, drafts, settled)
         except psycopg.OperationalError:
             self._disconnect()
             if not kept:
                 raise
-        return self._sent(workspace_id, drafts)
+        return self._sent(workspace_id, drafts, settled)
 
-    def _sent(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
-        """The scope and the rows in one piece, which the database takes as one transaction: every way to
-        it and back gives up the interpreter's lock, and a busy process waits milliseconds to get it."""
-        statement, values = service.storing(workspace_id, drafts, self._parts.clock.now())
+    def _sent(self, workspace_id: str, drafts: Sequence[Draft], settled: Sequence[Settled]) -> list[Stored]:
+        """Scope and rows in one piece, which the database takes as one transaction: every way to it and
+        back gives up the interpreter's lock, and a busy process waits milliseconds to get it."""
+        now = self._parts.clock.now()
         conn = self._connected()
         try:
             with conn.pipeline():
                 conn.execute(SCOPE, {"workspace_id": workspace_id})
-                answer = conn.execute(statement, values)
-            return service.as_stored(drafts, answer.fetchall())
+                if settled:
+                    conn.execute(*service.settling(settled, now))
+                answer = conn.execute(*service.storing(workspace_id, drafts, now)) if drafts else None
+            return service.as_stored(drafts, answer.fetchall()) if answer else []
         except BaseException:
             if conn.broken:
                 self._disconnect()

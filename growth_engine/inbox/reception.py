@@ -88,9 +88,9 @@ class Desk:
                 return self._refuse(provider, account_id, request, error)
 
     def close(self) -> None:
-        self._intake.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+        self._intake.close()
 
     # -- believing ---------------------------------------------------------------------------------------
 
@@ -163,6 +163,7 @@ class Desk:
                 1,
                 inbound=one.inbound,
                 asker=asker,
+                together=self._intake.settle,
             )
         except BaseException:
             self._places.release()

@@ -200,16 +200,38 @@ def _needed(request: Request, of: Provider) -> str:
     return orjson.dumps({"method": request.method, "query": query, "headers": kept}).decode()
 
 
-def settle(ctx: Ctx, message_id: str, attempt: int, reply: PassiveReply | None, error: str | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an attempt that came to its end."""
+
+    id: str
+    attempt: int
+    reply: PassiveReply | None
+    error: str | None
+
+
+def settle(ctx: Ctx, done: Settled) -> bool:
     """Mark an attempt as done, in the transaction of what it did; False when another took it over."""
     values = {
-        "id": message_id,
-        "attempt": attempt,
+        "id": done.id,
+        "attempt": done.attempt,
         "now": ctx.now(),
-        "reply": orjson.dumps(reply_to_json(reply)).decode() if reply else None,
-        "error": error,
+        "reply": orjson.dumps(reply_to_json(done.reply)).decode() if done.reply else None,
+        "error": done.error,
     }
     return ctx.session.execute(_DONE, values).first() is not None
+
+
+def settling(several: Sequence[Settled], now: datetime) -> tuple[str, dict[str, Any]]:
+    """The statement that marks attempts as done, in psycopg's style."""
+    rows = sorted(several, key=lambda one: one.id)
+    return _DONE_TOGETHER, {
+        "now": now,
+        "ids": [one.id for one in rows],
+        "attempts": [one.attempt for one in rows],
+        "replies": [orjson.dumps(reply_to_json(one.reply)).decode() if one.reply else None for one in rows],
+        "errors": [one.error for one in rows],
+    }
 
 
 def nobody_understands(ctx: Ctx, message_id: str, attempt: int) -> None:
@@ -314,6 +336,13 @@ _MINE = " WHERE id = :id AND state = 'received' AND attempts = :attempt"
 _DONE = text(
     "UPDATE inbox_messages SET state = 'done', handled_at = :now, error = :error,"  # noqa: S608 - as above
     f" reply = CAST(:reply AS jsonb){_MINE} RETURNING id"
+)
+_DONE_TOGETHER = (
+    "UPDATE inbox_messages m SET state = 'done', handled_at = %(now)s, error = n.error,"
+    "  reply = n.reply::jsonb"
+    " FROM unnest(%(ids)s::text[], %(attempts)s::int[], %(replies)s::text[], %(errors)s::text[])"
+    "  AS n (id, attempt, reply, error)"
+    " WHERE m.id = n.id AND m.state = 'received' AND m.attempts = n.attempt"
 )
 _UNKNOWN = text(f"UPDATE inbox_messages SET state = 'unknown', error = NULL{_MINE}")  # noqa: S608
 _FAILED = text(

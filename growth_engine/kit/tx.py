@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -35,15 +35,19 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self, workspace_id: str | None) -> Iterator[Session]:
+    def transaction(self, workspace_id: str | None, *, lazily: bool = False) -> Iterator[Session]:
         """One transaction that sees one workspace's rows only; commits at the end, rolls back on error.
 
         ``None`` sees no workspace's rows at all: only the directory functions of migration 0001
-        (``ge_…``) answer there.
+        (``ge_…``) answer there. ``lazily``: nothing is asked of the database before the first statement.
         """
+        scope = {"workspace_id": workspace_id or ""}
         with Session(self.engine, expire_on_commit=False) as session:
             try:
-                session.execute(_SCOPE, {"workspace_id": workspace_id or ""})
+                if lazily:
+                    event.listen(session, "after_begin", lambda _s, _t, conn: conn.execute(_SCOPE, scope))
+                else:
+                    session.execute(_SCOPE, scope)
                 yield session
                 session.commit()
             except BaseException:
