@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UnaryExpression, and_, func, or_, select
+from sqlalchemy import UnaryExpression, and_, func, or_, select, text
 
 from growth_engine.commissions.models import Binding, Commission, Promoter
 from growth_engine.context import Ctx
@@ -97,14 +97,25 @@ def totals(ctx: Ctx, campaign_id: str) -> Mapping[str, StateTotal]:
     return {state: StateTotal(count, int(amount)) for state, count, amount in rows}
 
 
+#: In both senses, as the posting rules have it: as a promoter, and as a participant.
+_EARNER_NOT_BLOCKED = text(
+    "NOT EXISTS (SELECT FROM promoters s WHERE s.campaign_id = commissions.campaign_id"
+    " AND s.number = commissions.member AND s.state = 'blocked')"
+    " AND NOT EXISTS (SELECT FROM participants m WHERE m.campaign_id = commissions.campaign_id"
+    " AND m.number = commissions.member AND m.state = 'blocked')"
+)
+
+
 def campaigns_due(ctx: Ctx, cutoff: datetime) -> Sequence[str]:
-    """Campaigns in which something may mature by ``cutoff``."""
+    """Campaigns in which something may mature by ``cutoff``: what blocked people have on hold waits for a
+    person, and must not keep the job asking every minute."""
     query = (
         select(Commission.campaign_id)
         .where(
             Commission.workspace_id == ctx.workspace_id,
             Commission.state == "pending",
             Commission.hold_until <= cutoff,
+            _EARNER_NOT_BLOCKED,
         )
         .distinct()
     )

@@ -101,3 +101,19 @@ def test_an_order_all_of_whose_money_went_back_is_open_again_once_more_money_com
     shop.pay(order, 1000)
     assert shop.rows("SELECT state, closed_at FROM orders") == [("placed", None)]
     assert shop.pending("bob") == 200
+
+
+def test_what_blocked_people_have_on_hold_does_not_fill_the_journal_with_refusals(
+    shop: Shop, run_jobs: Any
+) -> None:
+    shop.buy("cid")
+    assert shop.promote("block", "bob").accepted
+    shop.do("block", "ann")
+    shop.parts.clock.advance(timedelta(days=8))  # type: ignore[attr-defined]
+    before = shop.rows("SELECT count(*) FROM entries")
+    assert run_jobs(shop.workspace_id, "commissions.mature") == 0
+    assert shop.rows("SELECT count(*) FROM entries") == before
+    assert shop.promote("unblock", "bob").accepted
+    assert run_jobs(shop.workspace_id, "commissions.mature") == 1
+    assert shop.available("bob") == 1180
+    assert shop.rows("SELECT count(*) FROM entries WHERE kind = 'mature' AND NOT accepted") == [(0,)]
