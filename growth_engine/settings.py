@@ -70,7 +70,7 @@ class Settings:
     platform_fee_bp: int = 100
     """What the platform charges on paid orders, in basis points (100 = 1 %); 0 for nothing."""
     platform_fee_member_bp: int = 60
-    """The same for merchants who are members (growth-engine workspaces tier)."""
+    """The same for merchants who are members (growth-engine workspace tier)."""
     rq_workers: int = 1
     """RQ worker processes started by `growth-engine up`."""
     max_body_bytes: int = 2 * 1024 * 1024

@@ -24,6 +24,9 @@ SCOPES: Mapping[str, str] = {
 }
 ALL = "*"
 
+#: A merchant's membership with the platform: what the platform's fee depends on.
+MERCHANT_TIERS = ("free", "member")
+
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from growth_engine.access import lockout, passwords, queries, rules, tokens
@@ -88,6 +89,13 @@ def create_workspace(parts: Parts, slug: str, name: str, timezone: str, *, local
 
 
 # -- staff -------------------------------------------------------------------------------------------
+
+
+def set_merchant_tier(ctx: Ctx, tier: str) -> None:
+    """The merchant's own membership with the platform; orders placed from now on are charged for it."""
+    if tier not in rules.MERCHANT_TIERS:
+        raise Invalid(fields={"tier": [N_("Choose free or member.")]})
+    ctx.session.execute(update(Workspace).where(Workspace.id == ctx.workspace_id).values(merchant_tier=tier))
 
 
 def create_staff(

@@ -17,7 +17,7 @@ def command() -> None:
 @command.command("list")
 @_product.data_dir_option
 def list_workspaces(data_dir: Path) -> None:
-    """Id, slug and name of every workspace."""
+    """Id, slug, membership with the platform and name of every workspace."""
     from growth_engine.access import queries
 
     with _product.parts_at(data_dir) as parts:
@@ -25,7 +25,7 @@ def list_workspaces(data_dir: Path) -> None:
             with parts.db.transaction(workspace_id) as session:
                 found = queries.workspace(session, workspace_id)
             if found:
-                click.echo(f"{found.id}  {found.slug}  {found.name}")
+                click.echo(f"{found.id}  {found.slug}  {found.merchant_tier}  {found.name}")
 
 
 @command.command()
@@ -51,3 +51,21 @@ def create(
             if not (if_missing and queries.staff_by_email(ctx.session, email)):
                 service.create_staff(ctx, email=email, name=name, role="admin")
         click.echo(links.create_sign_in_link(parts, workspace_id, email))
+
+
+@command.command()
+@_product.data_dir_option
+@click.argument("slug")
+@click.argument("tier", type=click.Choice(["free", "member"]))
+def tier(data_dir: Path, slug: str, tier: str) -> None:
+    """Say what membership a merchant has: new orders are charged the platform's fee for it."""
+    from growth_engine.access import queries, service
+
+    with _product.parts_at(data_dir) as parts:
+        with parts.db.transaction(None) as session:
+            workspace_id = queries.workspace_id_of(session, slug)
+        if workspace_id is None:
+            raise click.ClickException(f"There is no workspace called {slug}.")
+        with parts.open(workspace_id) as ctx:
+            service.set_merchant_tier(ctx, tier)
+        click.echo(f"{slug}: {tier}")

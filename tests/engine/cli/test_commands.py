@@ -150,3 +150,11 @@ def test_a_data_folder_where_nothing_runs_is_said(
     code, _, err = run("workspace", "list", "--data-dir", str(tmp_path))
     assert code == 2
     assert "make run" in err
+
+
+def test_a_merchant_becomes_a_member_of_the_platform(run: Run, slug: str) -> None:
+    assert f"{slug}  free  Shop" in run("workspace", "list")[1]
+    assert run("workspace", "tier", slug, "member") == (0, f"{slug}: member\n", "")
+    assert f"{slug}  member  Shop" in run("workspace", "list")[1]
+    assert run("workspace", "tier", "no-such", "member")[0] == 1
+    assert run("workspace", "tier", slug, "gold")[0] == 2
