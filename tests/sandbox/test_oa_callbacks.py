@@ -19,7 +19,7 @@ from werobot.contrib.flask import make_view
 from growth_engine.sandbox import Sandbox
 from growth_engine.sandbox.control.configure import NotAccepted
 from tests.sandbox.application import Answer, Application, Received
-from tests.sandbox.conftest import AT, Api
+from tests.sandbox.conftest import AT, HTTP, Api
 
 
 def _crypto(sandbox: Sandbox) -> Any:
@@ -354,3 +354,15 @@ def test_granting_a_subscription_is_told(sandbox: Sandbox, application: Applicat
     document = json.loads(application.received[0].body)
     assert document["Event"] == "subscribe_msg_popup_event"
     assert document["SubscribeMsgPopupEvent"]["List"]["SubscribeStatusString"] == "accept"
+
+
+def test_any_event_can_be_sent(sandbox: Sandbox, application: Application) -> None:
+    sandbox.oa_server(application.url + "/oa", mode="plain")
+    li, appid = sandbox.person("Li"), sandbox.credentials["oa"]["appid"]
+    path = f"{sandbox.admin_url}/oa/{appid}/push"
+    content = {"MsgType": "event", "Event": "LOCATION", "Latitude": "31.2"}
+    assert HTTP.post(path, json={"person": li.id, "content": content}).json() == {"openid": li.openid()}
+    sandbox.settle()
+    assert b"<Latitude><![CDATA[31.2]]></Latitude>" in application.received[0].body
+    assert HTTP.post(path, json={"person": "p99", "content": content}).status_code == 404
+    assert HTTP.post(path, json={"person": li.id, "content": {}}).status_code == 400

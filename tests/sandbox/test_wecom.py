@@ -582,6 +582,30 @@ def test_group_welcome_texts_are_kept(wecom: Api) -> None:
     assert _post(wecom, "group_welcome_template/add", text={"content": "x" * 3001})["errcode"] == 40058
 
 
+# -- changes by hand -----------------------------------------------------------------------------------
+
+
+def test_what_employees_change_by_hand_is_told(sandbox: Sandbox, told: Application, wecom: Api) -> None:
+    li, external = _added(sandbox, wecom)
+    told.received.clear()
+    tag = _staff(sandbox, "ZhangSan", "make_tag", group="来源", name="直播")["id"]
+    _staff(sandbox, "ZhangSan", "edit", person=li.id, tags=[tag], remark="小李")
+    sandbox.settle()
+    made, changed = _events(sandbox, told)
+    assert (made["Event"], made["ChangeType"], made["Id"]) == ("change_external_tag", "create", tag)
+    assert (changed["ChangeType"], changed["ExternalUserID"]) == ("edit_external_contact", external)
+    follow = wecom.get(BASE + "get", external_userid=external)["follow_user"][0]
+    assert (follow["remark"], follow["tags"][0]["tag_name"]) == ("小李", "直播")
+
+
+def test_any_event_can_be_sent(sandbox: Sandbox, told: Application) -> None:
+    path = f"{sandbox.admin_url}/wecom/{sandbox.credentials['wecom']['corpid']}/push"
+    assert HTTP.post(path, json={"content": {"Event": "x"}}).status_code == 400
+    HTTP.post(path, json={"content": {"Event": "customer_acquisition", "ChangeType": "balance_low"}})
+    sandbox.settle()
+    assert _changes(sandbox, told) == ["balance_low"]
+
+
 # -- delivery ------------------------------------------------------------------------------------------
 
 

@@ -13,10 +13,12 @@ from flask import Blueprint, Flask, Response, request
 from growth_engine.sandbox import envelope, faults, people, seed
 from growth_engine.sandbox.control import actions, configure, pages, phone, staff
 from growth_engine.sandbox.errcodes import Refused
+from growth_engine.sandbox.oa import callbacks as oa_callbacks
 from growth_engine.sandbox.oa import jssdk, media
 from growth_engine.sandbox.oa.actions import CannotDo
 from growth_engine.sandbox.pay.service import PayRefused
 from growth_engine.sandbox.store import Doc
+from growth_engine.sandbox.wecom import callbacks as wecom_callbacks
 from growth_engine.sandbox.world import DEFAULT_OPTIONS, World
 
 _LONGEST_WAIT = 25.0
@@ -137,6 +139,24 @@ def _accounts(plane: Blueprint, world: World) -> None:
     def official_account(appid: str) -> Response:
         return answer(_public(configure.official_account(world, appid, _given())))
 
+    @plane.post("/oa/<appid>/push")
+    def push(appid: str) -> Response:
+        """Send any message or event (``content``) of a ``person``: also kinds the phone cannot make."""
+        given = _given()
+        with world.open():
+            openid = people.openid(world, appid, people.person(world, str(given.get("person")))["id"])
+            oa_callbacks.push(world, appid, openid, _content(given, "MsgType"))
+        return answer({"openid": openid})
+
+    @plane.post("/wecom/<corpid>/push")
+    def push_event(corpid: str) -> Response:
+        """Send any event: ``content`` with Event and ChangeType."""
+        content = _content(_given(), "Event", "ChangeType")
+        event, change = str(content.pop("Event")), str(content.pop("ChangeType"))
+        with world.open():
+            wecom_callbacks.push(world, corpid, event, change, content)
+        return answer({})
+
     @plane.post("/wecom/<corpid>")
     def corporation(corpid: str) -> Response:
         return answer(_public(configure.corporation(world, corpid, _given())))
@@ -148,6 +168,13 @@ def _accounts(plane: Blueprint, world: World) -> None:
     @plane.post("/employee/<userid>/<action>")
     def employee(userid: str, action: str) -> Response:
         return answer(staff.do(world, userid, action, _given()))
+
+
+def _content(given: Doc, *needed: str) -> Doc:
+    content = given.get("content")
+    if isinstance(content, dict) and content.keys() >= set(needed):
+        return dict(content)
+    raise ValueError(f"content needs {' and '.join(needed)}")
 
 
 def _public(account: Doc) -> Doc:

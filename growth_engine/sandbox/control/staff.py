@@ -7,7 +7,7 @@ from collections.abc import Callable
 from growth_engine.sandbox import people
 from growth_engine.sandbox.oa.actions import CannotDo
 from growth_engine.sandbox.store import Doc
-from growth_engine.sandbox.wecom import groups, mass, relations
+from growth_engine.sandbox.wecom import callbacks, groups, mass, relations, tags
 from growth_engine.sandbox.world import World
 
 Action = Callable[[World, str, str, Doc], Doc]
@@ -106,6 +106,28 @@ def say(world: World, corpid: str, userid: str, params: Doc) -> Doc:
     chat = relations.chat_of(corpid, userid)
     people.say(world, params["person"], chat, "them", "text", text=str(params["text"]))
     return {}
+
+
+@_action
+def edit(world: World, corpid: str, userid: str, params: Doc) -> Doc:
+    """Change a customer's ``remark`` or ``tags`` (ids) by hand: unlike the API's changes this is told."""
+    external = relations.external_id(world, corpid, params["person"])
+    found = relations.require(world, corpid, userid, external)
+    found |= {name: params[name] for name in ("remark", "tags") if name in params}
+    relations.save(world, corpid, found)
+    content = {"UserID": userid, "ExternalUserID": external}
+    callbacks.push(world, corpid, relations.CONTACT_EVENT, "edit_external_contact", content)
+    return {}
+
+
+@_action
+def make_tag(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    """Make a tag (``group``, ``name``) in the console."""
+    tag = tags.make(world, corpid, str(params["group"]), str(params["name"]))
+    callbacks.push(
+        world, corpid, "change_external_tag", "create", {"Id": tag["id"], "TagType": "tag", "StrategyId": 0}
+    )
+    return {"id": tag["id"]}
 
 
 @_action

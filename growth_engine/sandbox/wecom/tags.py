@@ -69,15 +69,25 @@ def add(call: Call) -> Doc:
         name = _name(one.get("name") if isinstance(one, dict) else None)
         if any(tag["name"] == name and tag["group_id"] == group_id for tag in known + made):
             raise Refused(40071, "tag name exist")
-        tag = {
-            "id": "et" + world.random_text(30),
-            "name": name,
-            "group_id": group_id,
-            "group_name": group_name,
-            "create_time": world.now(),
-        }
-        made.append(world.store.put("wecom.tags", f"{corpid}/{tag['id']}", tag))
+        made.append(_store(world, corpid, group_id, group_name, name))
     return {"tag_group": _grouped(made)[0]}
+
+
+def _store(world: World, corpid: str, group_id: str, group_name: str, name: str) -> Doc:
+    tag = {
+        "id": "et" + world.random_text(30),
+        "name": name,
+        "group_id": group_id,
+        "group_name": group_name,
+        "create_time": world.now(),
+    }
+    return world.store.put("wecom.tags", f"{corpid}/{tag['id']}", tag)
+
+
+def make(world: World, corpid: str, group_name: str, name: str) -> Doc:
+    """A tag made by hand; its group is made when it is new."""
+    group_id, group_name = _group(world, _all(world, corpid), {"group_name": group_name})
+    return _store(world, corpid, group_id, group_name, _name(name))
 
 
 def _group(world: World, known: list[Doc], body: Doc) -> tuple[str, str]:

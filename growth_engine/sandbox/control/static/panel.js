@@ -79,21 +79,23 @@ export function panel(app) {
         bodies.staff();
       } }, t(task.kind === "mass" ? "send_task" : "publish"))));
     const rooms = corp.groups.filter((room) => room.owner === one.userid);
-    return h("div.card", h("header", h("b", `${one.name} · ${one.userid}`), h("span.badge", one.left_at ? t("resigned") : one.active ? t("staff") : t("unverified"))),
-      h("h2", t("customers_wait")), tasks.length ? tasks : h("p.hint", t("no_tasks")),
-      rooms.map((room) => h("div.row2", h("span", `${room.name} (${room.size})`), h("code", room.chat_id))),
-      !one.left_at && one.active && h("form.inline", { onsubmit: async (event) => {
-        event.preventDefault();
-        if (!name.value.trim()) return;
-        await post(`employee/${one.userid}/open_group`, { name: name.value.trim() });
-        document.activeElement.blur();
-        bodies.staff();
-      } }, name, h("button.button.plain", { type: "submit" }, t("open_group"))),
-      !one.left_at && one.active && h("div.buttons", h("button.button.plain", { onclick: async () => {
-        await post(`employee/${one.userid}/leave_company`);
-        document.activeElement.blur();
-        bodies.staff();
-      } }, t("resign"))));
+    const working = !one.left_at && one.active;
+    const open = async (event) => {
+      event.preventDefault();
+      if (name.value.trim()) await told(one, "open_group", { name: name.value.trim() });
+    };
+    return h("div.card", h("header", h("b", `${one.name} · ${one.userid}`), h("span.side",
+      working && h("button.linkish", { onclick: () => told(one, "leave_company") }, t("resign")),
+      h("span.badge", one.left_at ? t("resigned") : one.active ? t("staff") : t("unverified")))),
+    tasks.length > 0 && h("h2", t("customers_wait")), tasks,
+    rooms.map((room) => h("div.row2", h("span", `${room.name} (${room.size})`), h("code", room.chat_id))),
+    working && h("form.inline", { onsubmit: open }, name, h("button.button.plain", { type: "submit" }, t("open_group"))));
+  }
+
+  async function told(one, action, params = {}) {
+    await post(`employee/${one.userid}/${action}`, params);
+    document.activeElement.blur();
+    bodies.staff();
   }
 
   function server(path, name, url, small) {

@@ -41,7 +41,7 @@ export function chats(app) {
 }
 
 const nothing = (app) => h("div.nothing", t("none_yet"), h("p", t("none_hint")),
-  app.phone.chats.filter((chat) => chat.kind === "oa").map((chat) => h("button.wide.grey", { onclick: () => followAccount(app, chat) }, `${t("follow")} · ${chat.name}`)));
+  app.phone.chats.filter((chat) => chat.kind === "oa").map((chat) => h("button.wide.grey", { onclick: () => followAccount(app, chat) }, chat.name)));
 
 function row(app, chat) {
   const last = chat.messages[chat.messages.length - 1];
