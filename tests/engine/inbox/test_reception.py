@@ -240,6 +240,22 @@ def test_when_every_place_is_taken_the_job_understands_it(
     assert [one.state for one in messages(parts, workspace)] == ["done", "done"]
 
 
+def test_what_an_interpreter_writes_is_committed_with_the_mark_that_it_is_done(
+    oa: Caller, listener: Listener, parts: Parts, workspace: str
+) -> None:
+    def writes(ctx: Ctx, inbound: Inbound) -> PassiveReply:
+        ctx.session.execute(text("UPDATE workspaces SET name = 'changed'"))
+        return TextReply("done")
+
+    listener.does = writes
+    answer = oa.say(MsgType="text", Content="hi", MsgId=1)
+    assert _xml(decrypt(_xml(answer.data)["Encrypt"])[0])["Content"] == "done"
+    with parts.open(workspace) as ctx:
+        assert ctx.session.scalar(text("SELECT name FROM workspaces")) == "changed"
+    (message,) = messages(parts, workspace)
+    assert (message.state, message.reply) == ("done", {"kind": "text", "text": "done"})
+
+
 # -- what goes wrong ---------------------------------------------------------------------------------
 
 
