@@ -156,5 +156,5 @@ def test_a_merchant_becomes_a_member_of_the_platform(run: Run, slug: str) -> Non
     assert f"{slug}  free  Shop" in run("workspace", "list")[1]
     assert run("workspace", "tier", slug, "member") == (0, f"{slug}: member\n", "")
     assert f"{slug}  member  Shop" in run("workspace", "list")[1]
-    assert run("workspace", "tier", "no-such", "member")[0] == 1
+    assert run("workspace", "tier", "no-such", "member")[0] == 2
     assert run("workspace", "tier", slug, "gold")[0] == 2

@@ -11,7 +11,7 @@ from growth_engine.context import Parts
 from growth_engine.kit.errors import Invalid
 from growth_engine.ledger.money import CAMPAIGN, EXPENSE, PLATFORM, WALLET
 from growth_engine.orders.queries import products
-from growth_engine.orders.service import change_product
+from growth_engine.orders.service import Came, change_product, take_payments
 from growth_engine.people.rules import Identity
 from growth_engine.plays.ordering import OrderOutcome, Wanted, place_order
 from growth_engine.plays.participation import JoinAsk
@@ -161,3 +161,22 @@ def test_the_currency_is_fixed_with_the_first_publication(parts: Parts, workspac
         publish(ctx, made.id, accept_warnings=True)
         with pytest.raises(Invalid):
             update_draft(ctx, made.id, {"config": {**made.config, "currency": "CNY"}})
+
+
+def test_many_payments_at_once_are_taken_each_for_itself(parts: Parts, shop: Shop) -> None:
+    first, second = shop.order("cid"), shop.order("cid")
+    came = [
+        Came(first, "manual", "p1", PRICE, "CNY"),
+        Came("ord_unknown", "manual", "p2", PRICE, "CNY"),
+        Came(second, "manual", "p3", PRICE + 1, "CNY"),
+        Came(first, "manual", "p1", PRICE, "CNY"),
+    ]
+    paid, unknown, too_much, again = take_payments(parts, shop.workspace_id, came)
+    assert paid is not None
+    assert (paid.accepted, paid.duplicate) == (True, False)
+    assert unknown is None
+    assert too_much is not None
+    assert [reason.code for reason in too_much.reasons] == ["overpaid"]
+    assert again is not None
+    assert (again.accepted, again.seq) == (True, paid.seq)
+    assert shop.pending("bob") == 1180
