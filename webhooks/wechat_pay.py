@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
@@ -134,12 +134,12 @@ def _openid(about: Fields) -> str:
 
 
 def _moment(about: Fields, name: str) -> datetime | None:
-    """RFC 3339; None when it is missing or no moment of any zone."""
+    """RFC 3339, in UTC; None when it is missing, names no zone, or lies beyond every calendar."""
     try:
         found = datetime.fromisoformat(about.text(name))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _payment(about: Fields) -> tuple[str, Payload]:

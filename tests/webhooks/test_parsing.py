@@ -294,3 +294,14 @@ def test_notices_without_the_expected_fields_are_understood_as_far_as_they_go() 
 def test_a_notice_without_number_or_time_cannot_be_read(broken: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         wechat_pay.parse(opened("TRANSACTION.SUCCESS", PAYMENT, **broken), "a")
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-06-01T10:00:00", "soon"]
+)
+def test_a_time_beyond_every_calendar_is_none(at: str) -> None:
+    """Found by the fuzz drill."""
+    with pytest.raises(Unreadable):
+        wechat_pay.parse(opened("TRANSACTION.SUCCESS", PAYMENT, create_time=at), "a")
+    paid = only(wechat_pay.parse(opened("TRANSACTION.SUCCESS", {**PAYMENT, "success_time": at}), "a"))
+    assert paid.payload.success_time is None  # type: ignore[union-attr]

@@ -28,8 +28,12 @@ def test_it_is_fenced_and_commits_like_any_other(parts: Parts, workspace: str) -
 
 
 def test_it_rolls_back_like_any_other(parts: Parts, workspace: str) -> None:
-    with pytest.raises(ZeroDivisionError), parts.open(workspace, lazily=True) as ctx:
-        ctx.session.execute(text("UPDATE workspaces SET name = 'Broken'"))
-        assert 1 / 0
+    def break_down() -> None:
+        with parts.open(workspace, lazily=True) as ctx:
+            ctx.session.execute(text("UPDATE workspaces SET name = 'Broken'"))
+            assert 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        break_down()
     with parts.open(workspace) as ctx:
         assert ctx.session.scalar(text("SELECT name FROM workspaces")) == "Test shop"
