@@ -142,23 +142,14 @@ def start(
     ``folder`` keeps its state (None: in memory, gone afterwards); ``ports`` of Official Account, WeCom and
     Pay, 0 for a free one; ``at`` and ``frozen`` set the virtual clock, which otherwise runs with the wall's.
     """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    clock = VirtualClock(at=at, frozen=frozen)
-    world = World(folder / STATE_FILE if folder else None, clock, seed_number)
-    kept = world.store.get("options", "clock")
-    if kept is not None:
-        clock.jump_to(clock.time() + kept["ahead"])
-    if not world.store.count("oa.accounts"):
-        seed.sow(world)
+    world = _world(folder, VirtualClock(at=at, frozen=frozen), seed_number)
     services: list[Service] = []
     listeners: list[Listener] = []
     try:
         for make, port in zip((oa.service, wecom.service, pay.service), ports, strict=True):
-            service = make(world)
-            services.append(service)
-            listeners.append(Listener(service, host, port))
-            world.urls[service.name] = listeners[-1].url
+            services.append(make(world))
+            listeners.append(Listener(services[-1], host, port))
+            world.urls[services[-1].name] = listeners[-1].url
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -169,3 +160,16 @@ def start(
     for listener in listeners:
         listener.start()
     return Sandbox(world, listeners)
+
+
+def _world(folder: Path | None, clock: VirtualClock, seed_number: int) -> World:
+    """The world kept in a folder, its clock as far ahead as it was; a fresh one where there is none."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    world = World(folder / STATE_FILE if folder else None, clock, seed_number)
+    kept = world.store.get("options", "clock")
+    if kept is not None:
+        clock.jump_to(clock.time() + kept["ahead"])
+    if not world.store.count("oa.accounts"):
+        seed.sow(world)
+    return world

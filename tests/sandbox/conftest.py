@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+import qrcode
 from wechatpayv3 import WeChatPay, WeChatPayType
+from wechatpy.enterprise.crypto import WeChatCrypto as CorpCrypto
 
 from growth_engine.sandbox import Sandbox, start
-from tests.sandbox.application import Application
+from tests.sandbox.application import Application, Received
 
 HTTP = httpx.Client(trust_env=False, verify=False, timeout=30)
 """One client for all tests: making one reads every certificate of the machine."""
@@ -64,6 +67,13 @@ class Api:
         return HTTP.post(self.base + "/cgi-bin/media/upload", params=params, files=files).json()
 
 
+def picture_of(text: str) -> bytes:
+    """A QR code as PNG, as a poster would carry it."""
+    out = io.BytesIO()
+    qrcode.make(text).get_image().resize((400, 400)).save(out, "PNG")
+    return out.getvalue()
+
+
 def stable_token(sandbox: Sandbox, **changes: Any) -> Any:
     known = sandbox.credentials["oa"]
     body = {"grant_type": "client_credential", "appid": known["appid"], "secret": known["secret"], **changes}
@@ -101,3 +111,22 @@ def client(sandbox: Sandbox, application: Application) -> WeChatPay:
     )
     made._core._gate_way = sandbox.pay_url
     return made
+
+
+@pytest.fixture
+def told(sandbox: Sandbox, application: Application) -> Application:
+    """An application that passes the check as WeCom wants it, with wechatpy's crypto."""
+
+    known = sandbox.credentials["wecom"]
+    crypto: Any = CorpCrypto(known["token"], known["encoding_aes_key"], known["corpid"])
+
+    def verify(got: Received) -> tuple[int, bytes]:
+        query = got.query
+        echo = crypto.check_signature(
+            query["msg_signature"], query["timestamp"], query["nonce"], query["echostr"]
+        )
+        return 200, echo.encode() if isinstance(echo, str) else echo
+
+    application.verify = verify
+    sandbox.wecom_server(application.url + "/wecom")
+    return application

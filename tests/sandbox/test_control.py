@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import signal
 import subprocess
 import threading
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qrcode
 
 from growth_engine.sandbox import Sandbox, start
 from growth_engine.sandbox.clock import VirtualClock
@@ -20,7 +18,7 @@ from growth_engine.sandbox.handle import Person
 from growth_engine.sandbox.oa.actions import CannotDo
 from tests.live import clean_environment, command, free_port, until
 from tests.sandbox.application import Application
-from tests.sandbox.conftest import AT, HTTP, stable_token
+from tests.sandbox.conftest import AT, HTTP, picture_of, stable_token
 
 
 def _post(sandbox: Sandbox, path: str, doc: Any = None, **more: Any) -> Any:
@@ -114,17 +112,11 @@ def test_pictures_are_sent_and_kept(sandbox: Sandbox, application: Application) 
     assert HTTP.get(f"{sandbox.admin_url}/media/none").status_code == 404
 
 
-def _picture(text: str) -> bytes:
-    out = io.BytesIO()
-    qrcode.make(text).get_image().resize((400, 400)).save(out, "PNG")
-    return out.getvalue()
-
-
-def test_a_code_is_read_from_a_picture(sandbox: Sandbox) -> None:
+def test_a_code_is_read_from_apicture_of(sandbox: Sandbox) -> None:
     def scan(content: bytes) -> Any:
         return HTTP.post(f"{sandbox.admin_url}/scan", files={"picture": ("a.png", content)}).json()
 
-    assert scan(_picture("https://a.example/i/abc")) == {"texts": ["https://a.example/i/abc"]}
+    assert scan(picture_of("https://a.example/i/abc")) == {"texts": ["https://a.example/i/abc"]}
     assert "no picture" in scan(b"not a picture")["error"]
     assert "send the picture" in _post(sandbox, "scan").json()["error"]
     li = sandbox.person("Li")

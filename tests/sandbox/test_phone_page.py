@@ -16,8 +16,7 @@ from growth_engine.sandbox import Sandbox, start
 from growth_engine.sandbox.handle import Person
 from tests.browser.watched import Watched, watched
 from tests.sandbox.application import Application, Received
-from tests.sandbox.conftest import HTTP, Api, stable_token
-from tests.sandbox.test_control import _picture
+from tests.sandbox.conftest import HTTP, Api, picture_of, stable_token
 
 pytestmark = pytest.mark.browser
 
@@ -74,7 +73,7 @@ def test_following_through_a_poster_writing_and_leaving(visitor: Watched, live_s
     page.locator(".bar .right button").click()
     page.locator(".plusmenu button").first.click()
     page.locator("input[type=file]").set_input_files(
-        {"name": "poster.png", "mimeType": "image/png", "buffer": _picture(code)}
+        {"name": "poster.png", "mimeType": "image/png", "buffer": picture_of(code)}
     )
     expect(page.locator(".system")).to_be_visible()
     openid = Person(live_sandbox, "p1").openid()
