@@ -111,6 +111,10 @@ class Line:
     order_id: str | None = None
     campaign_id: str | None = None
     campaign_title: str | None = None
+    level: int | None = None
+    """Of the commission."""
+    note: str = ""
+    """Why the merchant changed the commission by hand, in their words."""
 
     @property
     def title(self) -> str:
@@ -121,7 +125,7 @@ class Line:
 _LINES = text(
     "SELECT l.seq, l.line, n.at, n.kind, l.currency, l.account, l.amount, l.ref,"
     " o.id AS payout_id, o.state, o.net, o.tax, o.fee, c.id AS commission_id, c.order_id, r.number,"
-    " c.campaign_id, g.title"
+    " c.campaign_id, c.level, c.reason, g.title"
     " FROM (SELECT * FROM legs WHERE book_id = :book AND account IN ('available', 'reserved')"
     "        AND owner = ANY(:family) AND (seq, line) < (:seq, :line)) AS l"
     " JOIN entries n ON n.book_id = :book AND n.seq = l.seq"
@@ -132,15 +136,27 @@ _LINES = text(
     # What is set aside or returned shows on ``available``; a payment on ``reserved``. Between two contacts
     # of one person nothing moves.
     " WHERE n.kind <> 'wallet_merge' AND (l.account = 'available' OR n.kind = 'payout_confirm')"
+    " AND (CAST(:kinds AS text[]) IS NULL OR n.kind = ANY(:kinds))"
     " ORDER BY l.seq DESC, l.line DESC LIMIT :limit"
 )
+EARNINGS = ("mature", "refund", "commission")
+"""Kinds of Entries in the wallet book that are about commission."""
+WITHDRAWALS = ("payout_reserve", "payout_confirm", "payout_void")
+"""Kinds that are about withdrawals."""
 _NEWEST = (2**62, 2**30)
 
 
 def lines(
-    ctx: Ctx, contact_id: str, *, before: tuple[int, int] | None = None, limit: int = 50
+    ctx: Ctx,
+    contact_id: str,
+    *,
+    before: tuple[int, int] | None = None,
+    limit: int = 50,
+    kinds: Sequence[str] = (),
 ) -> tuple[list[Line], tuple[int, int] | None]:
     """Movements in a person's wallet, newest first, and the ``before`` of the next page.
+
+    ``kinds``: of Entries of these kinds only (``EARNINGS``, ``WITHDRAWALS``); empty for all.
 
     Raises ``UnknownContact``.
     """
@@ -151,6 +167,7 @@ def lines(
         "seq": seq,
         "line": line,
         "limit": limit + 1,
+        "kinds": list(kinds) or None,
     }
     found = [_line(row) for row in ctx.session.execute(_LINES, asked)]
     last = (found[limit - 1].seq, found[limit - 1].line) if len(found) > limit else None
@@ -172,6 +189,8 @@ def _line(row: Any) -> Line:
         order_id=row.order_id,
         campaign_id=row.campaign_id,
         campaign_title=row.title,
+        level=row.level,
+        note=(row.reason or "") if kind == "commission" else "",
     )
 
 

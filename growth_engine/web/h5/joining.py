@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from growth_engine.channels.sms import NoSms
 from growth_engine.kit import web
 from growth_engine.kit.crypto import Signer, keyed_digest
-from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.errors import GrowthError, Unavailable
 from growth_engine.kit.i18n import current_locale
 from growth_engine.ledger import queries as books
 from growth_engine.ledger.contract import Reason
@@ -25,12 +25,12 @@ from growth_engine.people.rules import Identity
 from growth_engine.plays import invites, participation
 from growth_engine.plays.participation import JoinAsk, JoinOutcome
 from growth_engine.plays.words import reason_text
-from growth_engine.web.h5 import limits, notice
+from growth_engine.web.h5 import buying, limits, notice
 from growth_engine.web.h5.visit import Shown, Visit, remember
 
 log = structlog.get_logger(__name__)
 
-SOURCE = "h5"
+SOURCE = buying.SOURCE
 _DRAFT_COOKIE = "ge_join"
 _DRAFT_SECONDS = 30 * 60
 
@@ -51,13 +51,18 @@ class Draft:
     """The number was proved by a code."""
     enters: bool = False
     """Takes part already and only wants back to their page, from another browser."""
+    basket: Sequence[tuple[str, int]] = ()
+    """What is to be ordered once they take part: (sku, quantity) of each product."""
+    buyer: str = ""
+    """Contact id of a buyer this browser is known to belong to: no number, no name is asked for."""
 
     def ask(self) -> JoinAsk:
         return JoinAsk(
-            identities=[Identity("phone", self.phone)],
+            identities=[Identity("phone", self.phone)] if self.phone else [],
+            contact_id=self.buyer or None,
             nickname=self.nickname,
             locale=self.locale,
-            consent=self.consent,
+            consent=self.consent or None,
             invite_token=self.token or None,
             device=web.visitor_id(),
             address=self.address or None,
@@ -67,6 +72,10 @@ class Draft:
         """The same form sent twice is one Event; with anything changed it is another."""
         content = orjson.dumps({**asdict(self), "proven": False}, option=orjson.OPT_SORT_KEYS).decode()
         return keyed_digest(web.parts().settings.secret_key, f"join {web.visitor_id()} {content}")
+
+    def order_key(self) -> str:
+        """Names the order in it, as ``key`` names the registration."""
+        return f"order:{self.key()}"
 
 
 def draft_of(campaign: Shown, typed: Mapping[str, str], token: str) -> Draft:
@@ -138,7 +147,12 @@ def enter(visit: Visit, draft: Draft) -> Response:
 
 
 def finish(campaign: Shown, draft: Draft, family: list[str]) -> Response | tuple[str, int]:
-    """Join, and lead on: to the person's page, to the waiting page, or to the reason why not."""
+    """Join, and lead on: to the person's page, to the waiting page, or to the reason why not.
+
+    With something in the basket it is ordered then, and the order's page comes next.
+    """
+    if draft.buyer:
+        return _order(campaign, draft, draft.ask())
     outcome = participation.join(
         web.parts(), campaign.workspace_id, campaign.id, draft.ask(), source=SOURCE, key=draft.key()
     )
@@ -184,9 +198,25 @@ def _welcome(campaign: Shown, draft: Draft, outcome: JoinOutcome) -> Response:
         with web.parts().open(campaign.workspace_id) as ctx:
             people_service.prove(ctx, participant["contact_id"], "phone", draft.phone)
     request_poster(campaign, participant["id"])
-    _greet(campaign, outcome)
-    response = make_response(redirect(url_for("h5_me.page", campaign_id=campaign.id), 303))
+    if draft.basket:
+        ask = JoinAsk(contact_id=participant["contact_id"], invite_token=draft.token or None)
+        response = _order(campaign, draft, ask)
+    else:
+        _greet(campaign, outcome)
+        response = make_response(redirect(url_for("h5_me.page", campaign_id=campaign.id), 303))
+        drop(response)
     remember(response, campaign.workspace_id, participant["contact_id"])
+    return response
+
+
+def _order(campaign: Shown, draft: Draft, ask: JoinAsk) -> Response:
+    """The same draft again is the same order."""
+    try:
+        response = buying.place(campaign, ask, draft.basket, key=draft.order_key())
+    except Unavailable:  # stored: the page that waits asks again, and it stays one order
+        response = make_response(redirect(url_for("h5_waiting.page", campaign_id=campaign.id), 303))
+        keep(response, draft)
+        return response
     drop(response)
     return response
 

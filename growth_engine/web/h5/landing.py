@@ -12,13 +12,14 @@ from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.crypto import keyed_digest
 from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.i18n import current_locale
 from growth_engine.ledger.mirror import MirrorBroken, MirrorUnavailable
 from growth_engine.people import queries as people
 from growth_engine.plays import participation, queries
 from growth_engine.plays.contract import Step, Viewer
 from growth_engine.plays.models import Participant
-from growth_engine.web.h5 import limits, notice
-from growth_engine.web.h5.landing_view import Addresses, Visitor, landing_view
+from growth_engine.web.h5 import limits, notice, shop_view
+from growth_engine.web.h5.landing_view import Addresses, Visitor, landing_view, selling_view
 from growth_engine.web.h5.visit import (
     Shown,
     UnknownInvite,
@@ -63,6 +64,9 @@ def _page(campaign_id: str, token: str | None) -> str:
             visitor=_visitor(visit, token),
             joined=_joined(campaign),
             addresses=_addresses(visit, token),
+            selling=selling_view(campaign.promise, current_locale(), shop_view.offers(visit))
+            if campaign.sells
+            else None,
         )
     if request.method == "GET":
         _count_visit(campaign)
@@ -125,6 +129,7 @@ def _addresses(visit: Visit, token: str | None) -> Addresses:
         help=url_for("h5_leave.again", campaign_id=id_, i=token) if visit.me else "",
         link=share["share_link"],
         image=share["share_image"],
+        shop=url_for("h5_shop.page", campaign_id=id_, i=token) if visit.campaign.sells else "",
     )
 
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from growth_engine.plays.content import fill
+from growth_engine.plays.content import fill, rate_in_words
 from growth_engine.plays.contract import Step
 from growth_engine.web.h5 import names
 from growth_engine.web.h5.colours import DEFAULT
+
+#: From so few left on buyers are told how many.
+FEW = 10
 
 
 class CampaignLike(Protocol):
@@ -48,6 +51,8 @@ class Addresses:
     """This page's own absolute address, for the shared card."""
     image: str = ""
     """Absolute address of the card's picture."""
+    shop: str = ""
+    """Where something can be ordered, if the campaign sells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,44 @@ class Clock:
     hours: int
     minutes: int
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A product as buyers see it; ``price`` in minor units of ``currency``."""
+
+    sku: str
+    name: str
+    description: str
+    price: int
+    currency: str
+    picture: str
+    """Address of its picture, or empty."""
+    left: int | None
+    """How many can still be had; ``None``: no limit."""
+
+    @property
+    def sold_out(self) -> bool:
+        return self.left == 0
+
+    @property
+    def few(self) -> bool:
+        return self.left is not None and 0 < self.left <= FEW
+
+
+@dataclass(frozen=True, slots=True)
+class Selling:
+    """What the page of a campaign that sells says instead of membership days."""
+
+    offers: Sequence[Offer]
+    rate: str
+    """Commission of whoever brought the buyer, bare: ``20%``, ``¥5.00``; empty without one."""
+    per_piece: bool
+    hold_days: int
+
+    @property
+    def sold_out(self) -> bool:
+        return bool(self.offers) and all(one.sold_out for one in self.offers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +140,8 @@ class LandingView:
     may_help: bool
     """The visitor takes part already and may help this inviter as well."""
     addresses: Addresses
+    selling: Selling | None
+    """Of a campaign that sells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +165,11 @@ def landing_view(
     joined: int | None = None,
     closed: str = "",
     addresses: Addresses = Addresses(),
+    selling: Selling | None = None,
 ) -> LandingView:
     """The page of a campaign; ``promise`` as ``play.promise(config)`` gives it, ``brand`` where the copy
     names none, ``steps`` of the reward ladder as ``play.page({}, config, Viewer(0, 0))`` has them (without
-    them: those of the promise, which have no names)."""
+    them: those of the promise, which have no names). ``selling``: ``selling_view`` of a play that sells."""
     copy = fill(campaign.content, promise, locale=campaign.locale, brand=brand)
     title = copy.get("title") or campaign.title
     return LandingView(
@@ -153,6 +199,18 @@ def landing_view(
         own=visitor.own,
         may_help=visitor.may_help,
         addresses=addresses,
+        selling=selling,
+    )
+
+
+def selling_view(promise: Mapping[str, Any], locale: str, offers: Sequence[Offer] = ()) -> Selling:
+    """What a play that sells promises, in ``locale``, and what it offers."""
+    rate = promise.get("level1_rate")
+    return Selling(
+        offers=offers,
+        rate=rate_in_words(rate, locale) if rate else "",
+        per_piece=rate is not None and rate["unit"] != "bp",
+        hold_days=_number(promise, "hold_days"),
     )
 
 

@@ -15,6 +15,7 @@ from growth_engine.kit.i18n import N_, translate
 from growth_engine.ledger import queries as books
 from growth_engine.ledger.mirror import MemberView, MirrorBroken, MirrorUnavailable
 from growth_engine.membership import queries as membership
+from growth_engine.payouts.statement import Balance
 from growth_engine.people import queries as people
 from growth_engine.plays import invites, queries
 from growth_engine.plays.contract import Joined, Page, Viewer
@@ -23,7 +24,8 @@ from growth_engine.plays.models import InviteEdge, Participant
 from growth_engine.plays.reasons import REASONS
 from growth_engine.posters import queries as posters
 from growth_engine.posters.models import Poster
-from growth_engine.web.h5 import history, names
+from growth_engine.web.h5 import history, names, promote_view
+from growth_engine.web.h5.promote_view import Promoting, Sale
 from growth_engine.web.h5.visit import Shown, Visit, sold_out
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,7 @@ log = structlog.get_logger(__name__)
 FRIENDS = 20
 ENTRIES = 20
 MESSAGES = 5
+SALES = 5
 _KINDS = ("join", "leave", "block", "unblock")
 
 SIDES: Mapping[str, str] = {
@@ -95,6 +98,16 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class SellingPart:
+    """What recommending came to; whoever may not recommend has no poster and no link to show."""
+
+    standing: Promoting
+    balance: Balance
+    sales: Sequence[Sale]
+    """The newest shares of orders."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeView:
     """Everything ``h5/me.html`` reads besides the campaign."""
 
@@ -114,6 +127,8 @@ class MeView:
     """Number to go on before, when there are more."""
     history: Sequence[history.Line]
     told: Sequence[Told]
+    selling: SellingPart | None
+    """Where something is sold, instead of membership days."""
 
 
 def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
@@ -146,7 +161,13 @@ def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
         more_friends=edges[FRIENDS - 1].invitee_number if len(edges) > FRIENDS else None,
         history=history.lines(entries, me.number, {n: _named(known, n) for n in numbers}),
         told=_told(ctx, contact.id),
+        selling=_selling(visit) if campaign.sells else None,
     )
+
+
+def _selling(visit: Visit) -> SellingPart:
+    sales, _ = promote_view.sales(visit, limit=SALES)
+    return SellingPart(promote_view.promoting(visit), promote_view.balance(visit), sales)
 
 
 def poster_view(campaign: Shown, poster: Poster | None) -> PosterView:

@@ -44,13 +44,14 @@ def form(campaign_id: str) -> Answer:
 @bp.post("/c/<campaign_id>/register")
 def submit(campaign_id: str) -> Answer:
     limits.require_room("write")
-    typed, errors = _read()
+    nonce = nonce_sent()
+    filled, errors = read_person("all")
     with visiting(campaign_id) as visit:
         campaign, family = visit.campaign, visit.family
         token = invite_token(campaign)
         if errors:
-            return _form(campaign, token, _typed(), errors), 422
-        draft = joining.draft_of(campaign, typed, token)
+            return _form(campaign, token, typed(), errors), 422
+        draft = joining.draft_of(campaign, {**filled, "nonce": nonce}, token)
         # A form sent twice may arrive again when its first copy took the last place.
         free = joining.begin(visit, draft)
         if campaign.closed and not free:
@@ -68,31 +69,44 @@ def nonce_sent() -> str:
     return nonce
 
 
-def _typed() -> dict[str, str]:
+def typed() -> dict[str, str]:
     """What was typed, to show it again; cut, so that a page cannot be blown up."""
     return {name: web.form_text(name)[:_LONGEST_NICKNAME] for name in ("nickname", "phone")}
 
 
-def _read() -> tuple[dict[str, str], dict[str, str]]:
-    """The cleaned fields, and message ids of what is wrong, by field."""
-    typed, errors = {"nonce": nonce_sent()}, {}
+def read_person(asked: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The cleaned fields, and message ids of what is wrong, by field.
+
+    ``asked``: all, consent (the rest is known) or nothing.
+    """
+    filled: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    if asked == "all":
+        _read_nickname(filled, errors)
+        _read_phone(filled, errors)
+    if asked != "nothing" and request.form.get("consent") != "yes":
+        errors["consent"] = N_("Please agree to the rules and the privacy note to take part.")
+    return filled, errors
+
+
+def _read_nickname(filled: dict[str, str], errors: dict[str, str]) -> None:
     written = web.form_text("nickname")
-    typed["nickname"] = clean_nickname(written)
+    filled["nickname"] = clean_nickname(written)
     if len(written) > _LONGEST_NICKNAME:
         errors["nickname"] = N_("This name is too long. Please use at most 32 characters.")
-    elif not typed["nickname"]:
+    elif not filled["nickname"]:
         errors["nickname"] = N_("How may we call you?")
+
+
+def _read_phone(filled: dict[str, str], errors: dict[str, str]) -> None:
     number = web.form_text("phone")
     if not number:
         errors["phone"] = N_("Please enter your phone number.")
-    else:
-        try:
-            typed["phone"] = normalise("phone", number, web.parts().settings.phone_region)
-        except Invalid as error:
-            errors["phone"] = error.extra["errors"]["phone"][0]
-    if request.form.get("consent") != "yes":
-        errors["consent"] = N_("Please agree to the rules and the privacy note to take part.")
-    return typed, errors
+        return
+    try:
+        filled["phone"] = normalise("phone", number, web.parts().settings.phone_region)
+    except Invalid as error:
+        errors["phone"] = error.extra["errors"]["phone"][0]
 
 
 def _form(campaign: Shown, token: str, typed: dict[str, str], errors: dict[str, str]) -> str:

@@ -24,7 +24,7 @@ from growth_engine.people import queries as people
 from growth_engine.people.models import Contact
 from growth_engine.plays import queries, rules
 from growth_engine.plays.content import ContentSchema, fill
-from growth_engine.plays.contract import Play
+from growth_engine.plays.contract import Play, sells
 from growth_engine.plays.models import Participant
 from growth_engine.plays.posting import facts
 from growth_engine.plays.registry import play
@@ -76,6 +76,10 @@ class Shown:
     @property
     def brand(self) -> str:
         return str(self.copy["brand"])
+
+    @property
+    def sells(self) -> bool:
+        return sells(self.play)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,7 @@ def campaign_values(campaign: Shown) -> dict[str, Any]:
         "colour": palette(colour).accent,
         "theme": theme_url(colour),
         "copy_lang": copy_language(campaign.locale),
+        "selling": campaign.sells,
     }
 
 

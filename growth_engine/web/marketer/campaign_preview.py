@@ -19,7 +19,7 @@ from growth_engine.plays.registry import play
 from growth_engine.posters import gallery, queries, service
 from growth_engine.posters.rules import Personal
 from growth_engine.web.h5 import visit
-from growth_engine.web.h5.landing_view import Visitor, landing_view
+from growth_engine.web.h5.landing_view import Visitor, landing_view, selling_view
 from growth_engine.web.marketer import campaign_forms
 
 bp = Blueprint("campaign_preview", __name__, url_prefix="/console/campaigns/preview")
@@ -58,6 +58,8 @@ def phone_page(campaign: Any, promise: Mapping[str, Any]) -> str:
         now=web.parts().clock.now(),
         brand=brand(),
         visitor=Visitor(invited=True, inviter=SAMPLE_NAMES[campaign.locale]),
+        # Time on hold is what only plays that sell promise; a draft's products are not known here.
+        selling=selling_view(promise, campaign.locale) if "hold_days" in promise else None,
     )
     with speaking(campaign.locale):
         page = render_template("h5/landing.html", campaign_id="", **visit.landing_values(view))
