@@ -51,6 +51,16 @@ def of_orders(ctx: Ctx, order_ids: Sequence[str]) -> Mapping[str, Sequence[Commi
     return found
 
 
+def worth_of_orders(ctx: Ctx, order_ids: Sequence[str]) -> Mapping[str, int]:
+    """What an order's shares are worth together, minor units; nothing for orders without any."""
+    query = (
+        select(Commission.order_id, func.sum(Commission.target))
+        .where(Commission.order_id.in_(order_ids))
+        .group_by(Commission.order_id)
+    )
+    return {order_id: int(worth) for order_id, worth in ctx.session.execute(query)}
+
+
 def commissions_page(
     ctx: Ctx,
     *,

@@ -7,15 +7,15 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
 from flask import Blueprint, Response, render_template, request, stream_with_context
 
 from growth_engine.commissions import queries as commissions
-from growth_engine.commissions.models import Commission
 from growth_engine.context import Ctx
 from growth_engine.kit import web
-from growth_engine.kit.i18n import N_, format_moment
+from growth_engine.kit.i18n import N_
 from growth_engine.kit.pages import page_of
 from growth_engine.orders import queries
 from growth_engine.orders.models import Order, OrderLine
@@ -48,13 +48,10 @@ class Row:
 
     order: Order
     lines: Sequence[OrderLine]
-    shares: Sequence[Commission]
+    commission: int | None
+    """Of everybody who earns from it, minor units; ``None`` when nobody does."""
     buyer: Person | None
     promoter: Person | None
-
-    @property
-    def commission(self) -> int:
-        return sum(one.target for one in self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +116,14 @@ def _filter() -> Filter:
 
 def _rows(ctx: Ctx, campaign_id: str, orders: Sequence[Order]) -> list[Row]:
     ids = [one.id for one in orders]
-    lines, shares = queries.lines(ctx, ids), commissions.of_orders(ctx, ids)
+    lines, worth = queries.lines(ctx, ids), commissions.worth_of_orders(ctx, ids)
     numbers = {number for one in orders for number in (one.buyer, one.promoter)}
     people = campaign_frame.people_by_number(ctx, campaign_id, numbers)
     return [
         Row(
             one,
             lines.get(one.id, ()),
-            shares.get(one.id, ()),
+            worth.get(one.id),
             people.get(one.buyer),
             people.get(one.promoter),
         )
@@ -140,7 +137,7 @@ def _rows(ctx: Ctx, campaign_id: str, orders: Sequence[Order]) -> list[Row]:
 def _file(campaign_id: str, wanted: Filter) -> Iterator[str]:
     yield "\ufeff" + _line(COLUMNS)  # the mark tells spreadsheets that it is UTF-8
     before: str | None = None
-    zone = web.zone()
+    zone = ZoneInfo(web.zone())
     while True:
         with web.ctx() as ctx:
             found = queries.orders_page(
@@ -164,10 +161,10 @@ def _line(cells: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def _cells(row: Row, zone: str) -> list[str]:
+def _cells(row: Row, zone: ZoneInfo) -> list[str]:
     order = row.order
     places = get_currency_precision(order.currency)
-    amounts = (order.total, order.paid, order.refunded, row.commission, order.fee)
+    amounts = (order.total, order.paid, order.refunded, row.commission or 0, order.fee)
     return [
         str(order.number), order.id, order.external_id or "", _at(order.placed_at, zone), order.state,
         row.buyer.name if row.buyer else "", order.contact_id, row.promoter.name if row.promoter else "",
@@ -177,5 +174,5 @@ def _cells(row: Row, zone: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _at(moment: datetime | None, zone: str) -> str:
-    return format_moment(moment, zone, seconds=True) if moment else ""
+def _at(moment: datetime | None, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
