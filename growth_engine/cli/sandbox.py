@@ -28,8 +28,15 @@ from growth_engine.sandbox import PORTS, Sandbox, start
     show_default=True,
     help="First of three ports: Official Account, WeCom, Pay. 0 for free ones.",
 )
+@click.option(
+    "--app",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    envvar="GROWTH_PUBLIC_URL",
+    help="Public address of the application, whose pages may sign people in.",
+)
 @click.option("--seed", default=1, show_default=True, help="Where its random numbers start.")
-def command(data_dir: Path, host: str, port: int, seed: int) -> None:
+def command(data_dir: Path, host: str, port: int, app: str, seed: int) -> None:
     """Run a stand-in for the servers of WeChat, WeCom and WeChat Pay, with a simulated phone.
 
     Nothing of it reaches the internet. Signatures carry the wall's time, so that an application that
@@ -45,6 +52,7 @@ def command(data_dir: Path, host: str, port: int, seed: int) -> None:
         ) from error
     with sandbox:
         sandbox.options(signature_clock="wall")
+        sandbox.pages_of(app)
         _tell(sandbox)
         ended = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):

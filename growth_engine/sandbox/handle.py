@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from growth_engine.sandbox import control, faults, oa, pay, people, seed, wecom
 from growth_engine.sandbox.clock import VirtualClock
@@ -79,6 +80,11 @@ class Sandbox:
         ``changes``: token, encoding_aes_key, mode (plain, compatible, safe), format (xml, json), and more.
         """
         configure.official_account(self.world, seed.APPID, {"callback_url": url, **changes})
+
+    def pages_of(self, url: str) -> None:
+        """Let the application's pages sign people in and use the JS-SDK, as the console does by domain."""
+        host = urlsplit(url).netloc
+        configure.official_account(self.world, seed.APPID, {"oauth_domains": [host], "js_domains": [host]})
 
     def wecom_server(self, url: str, **changes: Any) -> None:
         """Point the corporation's callbacks at ``url`` (verified by GET), change its settings."""
