@@ -58,8 +58,8 @@ format: $(READY) ## put style and formatting right
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
-drills: $(READY) ## the fault drills alone: kill, fill, unplug
-	$(BIN)/pytest -m drill tests/drills
+drills: $(READY) ## the fault drills alone: kill, fill, unplug, and hours of random shops (SEEDS=1000 STEPS=500)
+	MONEY_SEEDS=$(or $(SEEDS),1000) MONEY_STEPS=$(or $(STEPS),500) $(BIN)/pytest -m drill tests/drills
 
 bench: $(READY) ## the benchmarks (B=name for one); figures go to the screen
 	@for file in $(or $(B:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do \

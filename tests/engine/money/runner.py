@@ -220,7 +220,9 @@ class Run:
         contacts = self._contacts()
         if len(contacts) < 4:
             return
-        kept, merged = self.pick.sample(contacts, 2)
+        rich = [name[2] for name, amount in self.engine.accounts.items() if name[1] == "available" and amount]
+        merged = self.pick.choice([one for one in contacts if one in rich] or contacts)
+        kept = self.pick.choice([one for one in contacts if one != merged])
         with self.parts.open(self.shop.workspace_id) as ctx:
             assert merging.merge(ctx, kept, merged) == kept
         self.engine.merge(kept, merged)

@@ -304,6 +304,9 @@ class Stream:
         if not ids:
             return None
         chosen = self.pick.sample(ids, min(len(ids), self.pick.choice([1, 2, 5])))
+        # Those in between two states are where things go wrong.
+        torn = [one for one, share in self.engine.shares.items() if share["matured"] and share["target"]]
+        chosen += self.pick.sample(torn, min(len(torn), self.pick.randrange(3)))
         action = self.pick.choice(["void", "hold", "hold", "release", "release", "mature"])
         return self.shop.event(
             "commission", {"ids": chosen, "action": action, "reason": "test", "by": "stf_1"}
