@@ -171,7 +171,7 @@ def start(
 def _world(folder: Path | None, clock: VirtualClock, seed_number: int) -> World:
     """The world kept in a folder, its clock as far ahead as it was; a fresh one where there is none."""
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     world = World(folder / STATE_FILE if folder else None, clock, seed_number)
     kept = world.store.get("options", "clock")
     if kept is not None:

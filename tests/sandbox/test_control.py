@@ -88,6 +88,8 @@ def test_a_phone_shows_news_at_once(sandbox: Sandbox) -> None:
     later = HTTP.get(url, params={"since": first["version"], "wait": 10}).json()
     assert time.monotonic() - began < 5
     assert later["version"] > first["version"]
+    ahead = {"since": later["version"] + 1000, "wait": 10}
+    assert HTTP.get(url, params=ahead).json()["version"] == later["version"], "after a restart all is news"
     assert HTTP.get(url).json()["chats"][0]["messages"][0]["kind"] == "followed"
 
 

@@ -210,7 +210,8 @@ def _persons(plane: Blueprint, world: World) -> None:
         """Everything on the phone; with ``since`` it waits until there is something newer."""
         since = request.args.get("since", -1, int)
         version = world.store.version
-        if since >= version and not world.stopping.is_set():
+        # A number ahead of ours is from before a restart: everything is news then.
+        if since == version and not world.stopping.is_set():
             seconds = min(request.args.get("wait", 0.0, float), _LONGEST_WAIT)
             version = world.store.wait_for_change(since, seconds)
         with world.open():
