@@ -124,7 +124,9 @@ def _kill(product: Live, victim: str) -> None:
 def _after_the_storm(product: Live) -> Market:
     token = product.cli("token", "create", "--workspace", "demo", "--scopes", "*")
     _, draft = call(product, token, "POST", "/campaigns", {"template": "book-fans", "config": RULES})
-    status, found = call(product, token, "POST", f"/campaigns/{draft['id']}/publish", {})
+    status, found = call(
+        product, token, "POST", f"/campaigns/{draft['id']}/publish", {"accept_warnings": True}
+    )
     assert status == 200, found
     market = Market(product, token, draft["id"])
     market.begin()
