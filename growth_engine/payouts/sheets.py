@@ -132,7 +132,7 @@ def take_result(
     out = io.StringIO()
     writer = csv.DictWriter(out, ("payout_id", "result", name), lineterminator="\r\n")
     writer.writeheader()
-    writer.writerow({"payout_id": payout_id, "result": "paid" if paid else "failed", name: detail})
+    writer.writerow({"payout_id": payout_id, "result": RESULTS[not paid], name: harmless(detail)})
     return take_results(parts, workspace_id, out.getvalue().encode(), by=by)
 
 
@@ -186,6 +186,17 @@ def plan(ctx: Ctx, raw: bytes) -> Plan:
         line = int(name.removeprefix("line "))
         lines[line] = PlannedLine(line, "", None, False, "", problems, False)
     return Plan([lines[line] for line in sorted(lines)], skipped)
+
+
+def results_only(plan: Plan) -> str:
+    """What is left to do of a file, as a file: nothing in it says who the recipients are."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(("payout_id", "result", "reference", "reason"))
+    for one in plan.todo:
+        told = (one.detail, "") if one.paid else ("", one.detail)
+        writer.writerow([harmless(cell) for cell in (one.payout_id, RESULTS[not one.paid], *told)])
+    return out.getvalue()
 
 
 def _post(parts: Parts, todo: Sequence[Result], events: Sequence[Event], imported: Imported) -> None:

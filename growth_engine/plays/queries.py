@@ -15,6 +15,7 @@ from growth_engine.people.models import Contact
 from growth_engine.plays.models import (
     Campaign,
     CampaignVersion,
+    InviteCode,
     InviteEdge,
     Participant,
     PlayState,
@@ -78,6 +79,14 @@ def campaigns_page(
     return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
 
+def titles(ctx: Ctx, campaign_ids: Iterable[str]) -> Mapping[str, str]:
+    """What campaigns are called, by id."""
+    query = select(Campaign.id, Campaign.title).where(
+        Campaign.workspace_id == ctx.workspace_id, Campaign.id.in_(set(campaign_ids))
+    )
+    return dict(ctx.session.execute(query).all())
+
+
 def version(ctx: Ctx, campaign_id: str, number: int) -> CampaignVersion | None:
     return ctx.session.get(CampaignVersion, (campaign_id, number))
 
@@ -97,7 +106,20 @@ def play_state(ctx: Ctx, campaign_id: str, scope: str) -> Mapping[str, Any]:
     return found.state if found else {}
 
 
+def default_campaign(ctx: Ctx, account_id: str) -> str | None:
+    """The running campaign of whoever comes to a channel by themselves; of several the newest."""
+    query = select(Campaign.id).where(
+        Campaign.channel_account_id == account_id, Campaign.channel_default, Campaign.state == "live"
+    )
+    return ctx.session.scalar(query.order_by(Campaign.id.desc()).limit(1))
+
+
 # -- participants ------------------------------------------------------------------------------------
+
+
+def invite_code(ctx: Ctx, participant_id: str, account_id: str) -> InviteCode | None:
+    """A participant's own code at a channel, in whatever state."""
+    return ctx.session.get(InviteCode, (participant_id, account_id), populate_existing=True)
 
 
 def participant(ctx: Ctx, participant_id: str) -> Participant:

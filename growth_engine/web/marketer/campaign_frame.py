@@ -40,6 +40,7 @@ SELLING: Sequence[tuple[str, str]] = (
     ("shop_orders.listing", N_("Orders")),
     ("shop_commissions.listing", N_("Commissions")),
     ("shop_promoters.listing", N_("Promoters")),
+    ("simulator.show", N_("Try other rates")),
 )
 
 

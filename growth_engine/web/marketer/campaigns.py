@@ -15,6 +15,7 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import Unavailable
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.pages import Page, write_cursor
+from growth_engine.ledger import queries as ledger
 from growth_engine.ledger.mirror import Totals
 from growth_engine.plays import figures, queries, service
 from growth_engine.plays.models import Campaign
@@ -33,7 +34,7 @@ NAV = NavItem(
     blueprints=(
         "campaign", "campaign_editor", "campaign_entries", "campaign_rewards", "campaign_tree",
         "campaign_versions", "gallery", "shop_commission", "shop_commissions", "shop_order", "shop_orders",
-        "shop_products", "shop_promoter", "shop_promoters",
+        "shop_products", "shop_promoter", "shop_promoters", "simulator",
     ),
 )  # fmt: skip
 
@@ -65,9 +66,11 @@ def listing() -> str:
             ctx, states=(state,) if state in STATES else (), search=search, after=after, limit=ask.limit
         )
         rows = [Row(one, _totals(ctx, one)) for one in found]
+        alerts = ledger.open_alerts(ctx)
     return render_template(
         "marketer/campaigns.html",
         rows=rows,
+        alerts=alerts,
         page=Page(rows, write_cursor((following,)) if following else None),
         state=state,
         search=search,
