@@ -73,6 +73,9 @@ class Settings:
     """The same for merchants who are members (growth-engine workspace tier)."""
     rq_workers: int = 1
     """RQ worker processes started by `growth-engine up`."""
+    sandbox_port: int = 9101
+    """First of three ports of the sandbox that `growth-engine up` starts beside the embedded servers while
+    no host of the platforms is set; 0 for no sandbox."""
     max_body_bytes: int = 2 * 1024 * 1024
     """Largest request body."""
     api_rate_per_minute: int = 120_000

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from growth_engine.embedded import folders, run_file
+from growth_engine.embedded import folders, run_file, wechat
 from growth_engine.embedded.child import Child
 from growth_engine.embedded.leash import leash
 from growth_engine.embedded.postgres import OWNER, Postgres, postgres
@@ -61,9 +61,12 @@ def up(data_dir: Path, port: int, environ: Mapping[str, str], console: Console) 
             end_leftovers(left)
         stores = _stores(data_dir, environ)
         settings = _settings(stores, data_dir, port, environ)
+        sandbox = stores.postgres is not None and wechat.wanted(environ, settings)
+        if sandbox:
+            settings = wechat.turned_to_sandbox(settings)
         supervisor = Supervisor(data_dir, _run_file(stores, settings))
         try:
-            _start(supervisor, stores, settings, console)
+            _start(supervisor, stores, settings, console, sandbox=sandbox)
             supervisor.run()
         except StopAsked:
             pass
@@ -159,7 +162,9 @@ def _run_file(stores: Stores, settings: Settings) -> RunFile:
     )
 
 
-def _start(supervisor: Supervisor, stores: Stores, settings: Settings, console: Console) -> None:
+def _start(
+    supervisor: Supervisor, stores: Stores, settings: Settings, console: Console, *, sandbox: bool
+) -> None:
     if stores.postgres:
         _start_postgres(supervisor, stores.postgres, console)
     if stores.valkey:
@@ -172,13 +177,22 @@ def _start(supervisor: Supervisor, stores: Stores, settings: Settings, console: 
     schema.require_ready(stores.database_url)
     environment = child_environment(settings)
     link = _welcome(environment)
+    if sandbox:
+        console.print("The sandbox starts …")
+        stand_in = _program("sandbox", wechat.command(settings), environment)
+        supervisor.start(stand_in)
+        supervisor.wait_until(
+            wechat.is_up(settings), SERVER_SECONDS, lambda: "see its lines above", [stand_in]
+        )
     console.print("Web, workers and cron start …")
     web = _program("web", ["web"], environment)
     others = [_program(f"worker {n + 1}", ["worker"], environment) for n in range(settings.rq_workers)]
     others.append(_program("cron", ["cron"], environment))
     supervisor.start(web, *others)
     supervisor.wait_until(_healthy(settings), WEB_SECONDS, lambda: "see its lines above", [web, *others])
-    _show(settings, link, console)
+    if sandbox:
+        _connect_sandbox(settings, environment)
+    _show(settings, link, console, sandbox=sandbox)
 
 
 def _start_postgres(supervisor: Supervisor, server: Postgres, console: Console) -> None:
@@ -244,6 +258,16 @@ def _welcome(environment: dict[str, str]) -> str:
     return done.stdout.strip()
 
 
+def _connect_sandbox(settings: Settings, environment: dict[str, str]) -> None:
+    """Connect the workspace ``demo`` to the sandbox, both ways."""
+    arguments = ["connections", "sandbox", "--workspace", DEMO, "--url", wechat.control(settings)]
+    done = subprocess.run(  # noqa: S603
+        _command(arguments), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        raise Misconfigured("The workspace demo could not be connected to the sandbox: see the lines above.")
+
+
 def _healthy(settings: Settings) -> Callable[[], bool]:
     def ask() -> bool:
         host = _reachable(settings.host).strip("[]")
@@ -267,13 +291,15 @@ def _as_called() -> str:
     return os.path.relpath(called) if called.name == "growth-engine" else "growth-engine"
 
 
-def _show(settings: Settings, link: str, console: Console) -> None:
+def _show(settings: Settings, link: str, console: Console, *, sandbox: bool) -> None:
     base = settings.public_url
+    phone = [f"WeChat       {wechat.phone(settings)}  (a simulated phone; no account, no internet)"]
     lines = [
         f"Console      {base}/console",
         f"Phone pages  {base}/c/…  (each campaign shows its address and QR code in the console)",
         f"API          {base}/api/v1/docs",
         f"Health       {base}/healthz",
+        *(phone if sandbox else ()),
         "",
         "Sign in once with this link (it is good for a short time; there is no default password):",
         link,
