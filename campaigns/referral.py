@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import fields, validate, validates_schema
 
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
+from growth_engine.plays import ladder
 from growth_engine.plays.contract import (
     Decision,
     Effect,
@@ -20,11 +21,9 @@ from growth_engine.plays.contract import (
     Joined,
     Page,
     PlayEvent,
-    ReserveStock,
     SendMessage,
     SharedConfig,
     State,
-    Step,
     Viewer,
     option,
 )
@@ -36,30 +35,17 @@ summary = N_("A friend registers through a participant's poster, and both get me
 _MOST_DAYS = 3650
 
 
-class Tier(Schema):
+class Tier(ladder.Rung):
     """One rung of the ladder: at ``invites`` valid invites the inviter gets ``days`` more."""
 
-    invites = fields.Integer(
-        required=True,
-        validate=validate.Range(min=1, max=100_000),
-        metadata=option(N_("Valid invites"), section="reward"),
-    )
     days = fields.Integer(
         required=True,
         validate=validate.Range(min=1, max=_MOST_DAYS),
         metadata=option(N_("Extra days"), section="reward"),
     )
-    stock = fields.Integer(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(min=0, max=10_000_000),
-        metadata=option(N_("How many there are"), N_("Empty for no limit."), section="reward"),
-    )
-    label = fields.String(
-        load_default="",
-        validate=validate.Length(max=40),
-        metadata=option(N_("Name of the reward"), section="reward"),
-    )
+
+    class Meta:
+        fields = ("invites", "days", "stock", "label")
 
 
 class Config(SharedConfig):
@@ -91,7 +77,7 @@ class Config(SharedConfig):
     tiers = fields.List(
         fields.Nested(Tier),
         load_default=list,
-        validate=validate.Length(max=10),
+        validate=validate.Length(max=ladder.MOST_RUNGS),
         metadata=option(
             N_("Reward ladder"), N_("Extra days at certain numbers of invites."), section="reward"
         ),
@@ -99,9 +85,7 @@ class Config(SharedConfig):
 
     @validates_schema
     def _tiers_climb(self, data: Mapping[str, Any], **_: Any) -> None:
-        steps = [tier["invites"] for tier in data.get("tiers", ())]
-        if steps != sorted(set(steps)):
-            raise ValidationError([N_("Each step needs more invites than the one before.")], "tiers")
+        ladder.check_climb(data.get("tiers", ()))
 
 
 def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
@@ -115,7 +99,7 @@ def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
 
 
 def stock(config: Mapping[str, Any]) -> Mapping[str, int]:
-    return {_item(tier): tier["stock"] for tier in config["tiers"] if tier["stock"] is not None}
+    return ladder.stock(config["tiers"])
 
 
 def decide(event: PlayEvent, state: State, config: Mapping[str, Any], given: Given) -> Decision:
@@ -164,38 +148,20 @@ def _days(side: str, about: int, member: int, days: int) -> list[Effect]:
 def _climb(
     inviter: int, valid_invites: int, state: State, config: Mapping[str, Any]
 ) -> tuple[State, list[Effect]]:
-    """Every rung reached and not decided before: take it from stock, or say that none is left."""
-    decided = set(state.get("tiers", ()))
-    effects: list[Effect] = []
-    for tier in config["tiers"]:
-        at = tier["invites"]
-        if at in decided or valid_invites < at:
-            continue
-        decided.add(at)
-        key = f"tier:{at}:{inviter}"
-        params = {"invites": at, "days": tier["days"], "label": tier["label"]}
+    def prize(tier: ladder.Tier) -> ladder.Prize:
+        key = f"tier:{tier['invites']}:{inviter}"
+        params = {"invites": tier["invites"], "days": tier["days"], "label": tier["label"]}
         won: list[Effect] = [
             GrantDays(key, inviter, tier["days"], "tier"),
             SendMessage(f"{key}:won", inviter, "tier_reached", params),
         ]
-        sold_out: list[Effect] = [SendMessage(f"{key}:sold_out", inviter, "tier_sold_out", params)]
-        effects += won if tier["stock"] is None else [ReserveStock(key, _item(tier), won, sold_out)]
-    return {**state, "tiers": sorted(decided)}, effects
+        return ladder.Prize(won, [SendMessage(f"{key}:sold_out", inviter, "tier_sold_out", params)])
 
-
-def _item(tier: Mapping[str, Any]) -> str:
-    return f"tier:{tier['invites']}"
+    return ladder.climb(f"inviter:{inviter}", valid_invites, state, config["tiers"], prize)
 
 
 def page(state: State, config: Mapping[str, Any], viewer: Viewer) -> Page:
-    decided = set(state.get("tiers", ()))
-    steps = []
-    for tier in config["tiers"]:
-        reached = tier["invites"] in decided
-        gone = not reached and _item(tier) in viewer.sold_out
-        steps.append(Step(tier["invites"], tier["days"], tier["label"], reached, gone))
-    ahead = [step.invites - viewer.valid_invites for step in steps if not (step.reached or step.sold_out)]
-    return Page(steps, max(1, min(ahead)) if ahead else None)
+    return ladder.page(state, config["tiers"], viewer)
 
 
 def promise(config: Mapping[str, Any]) -> Mapping[str, Any]:

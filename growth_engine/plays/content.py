@@ -166,11 +166,20 @@ def unknown_placeholders(content: Mapping[str, Any], promise: Mapping[str, Any])
 
 
 def tiers_in_words(tiers: Sequence[Mapping[str, Any]], locale: str) -> str:
-    """The reward ladder as part of a sentence."""
+    """The reward ladder as part of a sentence: days where a step is worth days, else its name."""
     if locale == "zh":
-        return "、".join(f"满 {tier['invites']} 位再得 {tier['days']} 天" for tier in tiers)
-    steps = [f"{tier['days']} more days at {tier['invites']} friends" for tier in tiers]
+        return "、".join(f"满 {tier['invites']} 位{_prize_zh(tier)}" for tier in tiers)
+    steps = [
+        f"{tier['days']} more days at {tier['invites']} friends"
+        if tier["days"]
+        else f"{tier.get('label', '')} at {tier['invites']} friends"
+        for tier in tiers
+    ]
     return " and ".join([", ".join(steps[:-1]), steps[-1]] if len(steps) > 1 else steps)
+
+
+def _prize_zh(tier: Mapping[str, Any]) -> str:
+    return f"再得 {tier['days']} 天" if tier["days"] else f"得{tier.get('label', '')}"
 
 
 def rate_in_words(rate: Mapping[str, Any], locale: str) -> str:

@@ -171,6 +171,18 @@ class TagContact(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Remember(Effect):
+    """Add ``value`` to the list ``name`` of the play's state in ``scope``.
+
+    For what only shows while effects are done: whether stock was left.
+    """
+
+    scope: str
+    name: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class PinShare(Effect):
     """From the first sight of an order on, ``member`` has this level's share under these terms."""
 
@@ -216,6 +228,8 @@ class Viewer:
     valid_invites: int
     sold_out: frozenset[str] = frozenset()
     """Limited items of which none is left."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """How many are left of each limited item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +241,10 @@ class Step:
     label: str
     reached: bool
     sold_out: bool = False
+    left: int | None = None
+    """How many are left; ``None``: no limit."""
+    waiting: bool = False
+    """Reached when none was left, and on the waiting list for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +253,8 @@ class Page:
 
     steps: Sequence[Step] = ()
     to_next: int | None = None
+    opens: bool = False
+    """Whether the participant may go through a campaign's live code: into the group, to a member of staff."""
 
 
 # -- a play ------------------------------------------------------------------------------------------

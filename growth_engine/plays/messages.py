@@ -14,6 +14,17 @@ MESSAGES: Mapping[str, str] = {
     "friend_came_unpaid": N_("A friend came through you. %(valid_invites)s count by now."),
     "tier_reached": N_("%(invites)s friends reached: %(days)s more days for you!"),
     "tier_sold_out": N_("%(invites)s friends reached. Sadly, the extra days of this step were gone already."),
+    "task_done": N_("%(invites)s friends reached: you have won “%(label)s”. %(text)s"),
+    "task_waiting": N_(
+        "%(invites)s friends reached. The reward of this step is gone for the moment: you are on the waiting"
+        " list and get it with your next friend as soon as there is more."
+    ),
+    "task_days_instead": N_(
+        "%(invites)s friends reached. The reward of this step was gone, so you get %(days)s days instead."
+    ),
+    "group_progress": N_("%(valid_invites)s of %(needed)s friends are here; then the group opens for you."),
+    "group_open": N_("Your friends are here: the group “%(name)s” is open for you. See your page."),
+    "group_open_unnamed": N_("Your friends are here: the group is open for you. See your page."),
     **texts.MESSAGES,
     **payouts.MESSAGES,
 }
@@ -23,4 +34,6 @@ def message_text(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping
     """Message id and parameters of something we told a person."""
     if template == "friend_came" and not params.get("days"):
         template = "friend_came_unpaid"
+    if template == "group_open" and not params.get("name"):
+        template = "group_open_unnamed"
     return MESSAGES.get(template, template), payouts.written_out(params)

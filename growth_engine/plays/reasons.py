@@ -25,6 +25,7 @@ REASONS: Mapping[str, str] = {
     "too_fast": N_("Too many invites in a short time."),
     "virtual_number": N_("Virtual phone numbers do not count."),
     "inviter_cap": N_("The inviter has reached the limit of %(cap)s rewarded invites."),
+    "rewards_cap": N_("The inviter has all the %(cap)s rewards one person may have."),
     "sold_out": N_("The reward was out of stock."),
     "not_started": N_("The campaign has not started yet."),
     "ended": N_("The campaign has ended."),

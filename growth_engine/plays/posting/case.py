@@ -16,6 +16,7 @@ from growth_engine.plays.contract import (
     HelpRestored,
     HelpWithdrawn,
     PlayEvent,
+    Remember,
     ReserveStock,
     SendMessage,
     TagContact,
@@ -156,6 +157,8 @@ class Case:
             case TagContact():
                 contact_id = self.member(effect.member).contact_id
                 self.facts.contacts[contact_id].tags.append(effect.tag)
+            case Remember():
+                self._remember(effect)
             case _:
                 raise TypeError(f"no such effect: {type(effect).__name__}")
 
@@ -190,6 +193,14 @@ class Case:
             effects = effect.sold_out
         for one in effects:
             self.do(one)
+
+    def _remember(self, effect: Remember) -> None:
+        place = (self.campaign.id, effect.scope)
+        state = self.facts.states.get(place, {})
+        known = state.get(effect.name, [])
+        if effect.value not in known:
+            self.facts.states[place] = {**state, effect.name: sorted([*known, effect.value])}
+            self.facts.changed_states.add(place)
 
     # -- stock of products ---------------------------------------------------------------------------
 
