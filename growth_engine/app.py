@@ -16,6 +16,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from growth_engine.access import sessions, tokens
 from growth_engine.channels import sms, storage
+from growth_engine.channels.wire import Gear
+from growth_engine.connections.checking import hosts_of
 from growth_engine.context import Parts
 from growth_engine.kit import discovery, i18n, jobs, rest, web
 from growth_engine.kit.clock import Clock, SystemClock
@@ -59,6 +61,7 @@ def build_parts(
         mirrored=_mirrored(mirror, bell),
         ring=bell.ring,
     )
+    gear = Gear(queue=queue, clock=clock, ids=ids, hosts=hosts_of(settings))
     return Parts(
         settings=settings,
         db=db,
@@ -70,7 +73,8 @@ def build_parts(
         ledger=poster,
         storage=storage.from_settings(settings),
         sms=sms.from_settings(settings),
-        close_hooks=[db.close, queue.close, mirror.close, poster.close],
+        gear=gear,
+        close_hooks=[db.close, queue.close, mirror.close, gear.close, poster.close],
     )
 
 

@@ -48,3 +48,10 @@ class ContactBlocked(DomainEvent):
 @dataclass(frozen=True, slots=True)
 class ContactUnblocked(DomainEvent):
     contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PosterReady(DomainEvent):
+    """A participant's poster was drawn, or given up."""
+
+    participant_id: str

@@ -85,6 +85,14 @@ def account(ctx: Ctx, account_id: str) -> ChannelAccount:
     return found
 
 
+def messaging_account(ctx: Ctx, account_id: str) -> ChannelAccount:
+    """An account people can come to: raises UnknownAccount for one that takes payments only."""
+    found = account(ctx, account_id)
+    if found.provider not in rules.MESSAGING:
+        raise UnknownAccount
+    return found
+
+
 def opened(ctx: Ctx, row: ChannelAccount) -> Connection:
     """The account with its keys; raises SecretsUnreadable."""
     sealed = sealer(ctx.parts.settings.secret_key).open(row.secrets, row.id)

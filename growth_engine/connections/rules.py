@@ -16,6 +16,8 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "wecom": N_("WeCom"),
     "wechat_pay": N_("WeChat Pay"),
 }
+#: Those where people follow, add and are written to.
+MESSAGING: Final = ("wechat_oa", "wecom")
 MODES: Final[Mapping[str, str]] = {
     "safe": N_("Safe mode (安全模式)"),
     "compatible": N_("Compatible mode (兼容模式)"),

@@ -102,3 +102,5 @@ class Message(Base):
     created_at: Mapped[Moment]
     read_at: Mapped[datetime | None]
     """When the person saw it."""
+    picked_at: Mapped[datetime | None]
+    """When ``reach`` took it over to send it; ``None``: nobody did yet."""

@@ -161,6 +161,18 @@ TRACES: Final = (
         merge=text("UPDATE messages SET contact_id = :kept WHERE contact_id = :merged"),
         erase=text("DELETE FROM messages WHERE contact_id = ANY(:family)"),
     ),
+    Trace(
+        "followers",
+        export=_of_family("followers", "t.account_id, t.person"),
+        merge=_moves("followers"),
+        erase=text("DELETE FROM followers WHERE contact_id = ANY(:family)"),
+    ),
+    Trace(
+        "deliveries",
+        export=_of_family("deliveries", "t.id"),
+        merge=_moves("deliveries"),
+        erase=text("DELETE FROM deliveries WHERE contact_id = ANY(:family)"),
+    ),
     # Moved with their participation; pictures and rows are forgotten by the posters slice (ContactErased).
     Trace("posters", export=_of_family("posters", "t.created_at, t.id")),
     Trace(

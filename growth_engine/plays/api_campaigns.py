@@ -98,13 +98,16 @@ def list_campaigns(ctx: Ctx, query: Mapping[str, Any]) -> Page[Any]:
 def create_campaign(ctx: Ctx, body: Mapping[str, Any]) -> dict[str, Any]:
     """Make a draft, from a ready campaign (`template`) or from a `play`."""
     fields = dict(body)
+    channel = {name: fields.pop(name) for name in service.CHANNEL if name in fields}
     if slug := fields.pop("template", None):
         _require_known_rules(templates.template(slug).play, fields)
-        return _detail(ctx, starting.create_from_template(ctx, slug, **fields))
-    play_slug = fields.pop("play")
-    _require_known_rules(play_slug, fields)
-    blank = {"locale": current_locale(), "config": {}, "content": {}}
-    return _detail(ctx, service.create_campaign(ctx, play_slug=play_slug, **{**blank, **fields}))
+        made = starting.create_from_template(ctx, slug, **fields)
+    else:
+        play_slug = fields.pop("play")
+        _require_known_rules(play_slug, fields)
+        blank = {"locale": current_locale(), "config": {}, "content": {}}
+        made = service.create_campaign(ctx, play_slug=play_slug, **{**blank, **fields})
+    return _detail(ctx, service.update_draft(ctx, made.id, channel) if channel else made)
 
 
 @blp.get("/campaigns/<campaign_id>")

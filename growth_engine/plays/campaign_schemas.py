@@ -42,6 +42,21 @@ class CampaignChange(Document):
         validate=_ID, metadata={"description": "The membership plan whose days it grants."}
     )
     poster_template_id = fields.String(validate=_ID)
+    channel_account_id = fields.String(
+        validate=_ID,
+        allow_none=True,
+        metadata={"description": "The connected account whose own codes posters carry; null: the link."},
+    )
+    channel_users = fields.List(
+        fields.String(validate=_ID),
+        validate=validate.Length(max=100),
+        metadata={"description": "WeCom: employees whom the codes add; none: all who may have customers."},
+    )
+    channel_default = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Who comes to the channel without anybody's code takes part here."},
+    )
 
 
 class NewCampaign(CampaignChange):
@@ -96,6 +111,9 @@ class CampaignShape(Document):
     ends_at = Moment(required=True, allow_none=True)
     plan_id = fields.String(required=True, allow_none=True)
     poster_template_id = fields.String(required=True, allow_none=True)
+    channel_account_id = fields.String(required=True, allow_none=True)
+    channel_users = fields.List(fields.String(), required=True)
+    channel_default = fields.Boolean(required=True)
     url = fields.String(required=True, metadata={"description": "Where people join without an invite."})
     created_at = Moment(required=True)
     updated_at = Moment(required=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from sqlalchemy import Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from growth_engine.kit.db import Base, Count, Id, Json, Moment, PrimaryId
@@ -32,6 +34,12 @@ class Campaign(Base):
     plan_id: Mapped[Id | None]
     """The membership plan whose days are granted."""
     poster_template_id: Mapped[Id | None]
+    channel_account_id: Mapped[Id | None]
+    """The connected account whose own codes stand on the posters; ``None``: the invite link does."""
+    channel_users: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """WeCom: the employees whom the codes add; none named: all who may have customers."""
+    channel_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whoever comes to the channel without anybody's code takes part in this campaign."""
     created_by: Mapped[str]
     created_at: Mapped[Moment]
     updated_at: Mapped[Moment]
@@ -123,3 +131,29 @@ class StockItem(Base):
     item: Mapped[str] = mapped_column(primary_key=True)
     total: Mapped[Count]
     taken: Mapped[Count]
+
+
+class InviteCode(Base):
+    """A participant's own code at a channel: what it says stands on their poster. Issued by ``reach``."""
+
+    __tablename__ = "invite_codes"
+
+    participant_id: Mapped[PrimaryId]
+    account_id: Mapped[PrimaryId]
+    workspace_id: Mapped[Id]
+    campaign_id: Mapped[Id]
+    state: Mapped[str]
+    """waiting (asked for) → ready; failed (gave up, ``error`` says why); ended: with its campaign."""
+    content: Mapped[str]
+    """What the code says, once there is one; the scene or state in it is the invite token."""
+    reference: Mapped[str]
+    """The platform's name of it: ticket, config id."""
+    issue: Mapped[int]
+    """How often it was issued: temporary codes are replaced before they end."""
+    expires_at: Mapped[datetime | None]
+    """``None``: does not end by itself."""
+    attempts: Mapped[int]
+    next_at: Mapped[datetime | None]
+    """When the job looks at it again: to issue, to issue anew, to delete."""
+    error: Mapped[str | None]
+    created_at: Mapped[Moment]

@@ -178,12 +178,26 @@ def record_of(row: Participant, inviter: Participant | None) -> dict[str, Any]:
     }
 
 
-def leave(parts: Parts, workspace_id: str, contact_id: str, *, source: str, key: str) -> list[Posted]:
-    """A contact leaves everything (unfollow, removal, own wish): every participation is told."""
+def leave(
+    parts: Parts,
+    workspace_id: str,
+    contact_id: str,
+    *,
+    source: str,
+    key: str,
+    only: Sequence[str] | None = None,
+) -> list[Posted]:
+    """A contact leaves everything (unfollow, removal, own wish): every participation is told.
+
+    ``only``: they are still here otherwise, and leave no more than these campaigns.
+    """
     with parts.open(workspace_id) as ctx:
         family = people.contact_family(ctx, contact_id)
         concerned = queries.participations(ctx, family)
-        people_service.mark_left(ctx, family[0])
+        if only is None:
+            people_service.mark_left(ctx, family[0])
+        else:
+            concerned = [one for one in concerned if one.campaign_id in only]
     facts = [(one.campaign_id, {"contact_id": one.contact_id}) for one in concerned if one.state == "active"]
     return _submit(parts, workspace_id, "leave", facts, source, key)
 

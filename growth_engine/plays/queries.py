@@ -15,6 +15,7 @@ from growth_engine.people.models import Contact
 from growth_engine.plays.models import (
     Campaign,
     CampaignVersion,
+    InviteCode,
     InviteEdge,
     Participant,
     PlayState,
@@ -105,7 +106,20 @@ def play_state(ctx: Ctx, campaign_id: str, scope: str) -> Mapping[str, Any]:
     return found.state if found else {}
 
 
+def default_campaign(ctx: Ctx, account_id: str) -> str | None:
+    """The running campaign of whoever comes to a channel by themselves; of several the newest."""
+    query = select(Campaign.id).where(
+        Campaign.channel_account_id == account_id, Campaign.channel_default, Campaign.state == "live"
+    )
+    return ctx.session.scalar(query.order_by(Campaign.id.desc()).limit(1))
+
+
 # -- participants ------------------------------------------------------------------------------------
+
+
+def invite_code(ctx: Ctx, participant_id: str, account_id: str) -> InviteCode | None:
+    """A participant's own code at a channel, in whatever state."""
+    return ctx.session.get(InviteCode, (participant_id, account_id), populate_existing=True)
 
 
 def participant(ctx: Ctx, participant_id: str) -> Participant:

@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
+from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_
@@ -29,6 +30,8 @@ from growth_engine.posters import service as posters
 
 #: What a draft may be changed in.
 EDITABLE = ("title", "locale", "config", "content", "starts_at", "ends_at", "plan_id", "poster_template_id")
+#: Which channel carries it: may be changed as well, and counts at once.
+CHANNEL = ("channel_account_id", "channel_users", "channel_default")
 
 
 class NotPublishable(Invalid):
@@ -87,7 +90,7 @@ def update_draft(ctx: Ctx, campaign_id: str, changes: Mapping[str, Any]) -> Camp
     campaign = queries.campaign(ctx, campaign_id, lock=True)
     if campaign.state == "ended":
         raise lifecycle.WrongState(campaign.state)
-    unknown = sorted(set(changes) - set(EDITABLE))
+    unknown = sorted(set(changes) - {*EDITABLE, *CHANNEL})
     if unknown:
         raise Invalid(fields={name: [N_("This cannot be changed.")] for name in unknown})
     if campaign.rule_version and changes.get("plan_id", campaign.plan_id) != campaign.plan_id:
@@ -116,6 +119,7 @@ def _require_ours(ctx: Ctx, changes: Mapping[str, Any]) -> None:
     lookups: Mapping[str, Callable[[Ctx, str], object]] = {
         "plan_id": plans.plan,
         "poster_template_id": poster_queries.template,
+        "channel_account_id": connections.messaging_account,
     }
     for name, find in lookups.items():
         if (wanted := changes.get(name)) is not None:

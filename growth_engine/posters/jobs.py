@@ -13,6 +13,7 @@ from sqlalchemy import delete, update
 
 from growth_engine.channels.storage import PictureNotFound, Storage
 from growth_engine.context import Ctx, Parts
+from growth_engine.events import PosterReady
 from growth_engine.kit.errors import GrowthError
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.jobs import job
@@ -157,6 +158,8 @@ def settle(ctx: Ctx, outcome: Outcome) -> bool:
         if outcome.content_key and not queries.exists(ctx, poster.id):
             service.drop_pictures(ctx, {outcome.content_key})
         return False
+    if values["state"] != "queued":
+        ctx.publish(PosterReady(poster.participant_id))
     if outcome.content_key:
         _drop_superseded(ctx, poster, mine.asked_at)
     return True

@@ -14,10 +14,14 @@ from sqlalchemy.exc import ProgrammingError
 
 from growth_engine.access import service as access
 from growth_engine.context import Parts
+from growth_engine.inbox.payloads import GroupChanged
 from growth_engine.ledger import alerts, heads
 from growth_engine.payouts import service as payouts
 from growth_engine.payouts.rules import Policy
 from growth_engine.people import service as people
+from growth_engine.plays import invites
+from growth_engine.plays import queries as plays
+from growth_engine.reach import deliveries, groups
 from tests.factories.callbacks import Caller, connect_oa
 from tests.factories.selling import PRICE, Shop
 from tests.factories.staff import make_staff
@@ -182,7 +186,9 @@ def lively(parts: Parts, client: FlaskClient, workspace: str, run_jobs: Callable
     with parts.open(workspace) as ctx:
         people.erase(ctx, people.create_or_update(ctx, {"external_id": "gone"}).contact_id)
     _sell(parts, workspace)
-    Caller(client, "wechat_oa", connect_oa(parts, workspace)).say(Event="subscribe")
+    account = connect_oa(parts, workspace)
+    Caller(client, "wechat_oa", account).say(Event="subscribe")
+    _reach(parts, workspace, account, ann["id"])
     run_jobs(workspace, "grants.drain", "outbox.drain")
     with parts.open(workspace) as ctx:  # as if the server had died before posting
         ctx.session.execute(
@@ -192,6 +198,19 @@ def lively(parts: Parts, client: FlaskClient, workspace: str, run_jobs: Callable
             )
         )
     return workspace
+
+
+def _reach(parts: Parts, workspace: str, account: str, participant: str) -> None:
+    """A campaign on a channel: a code asked for, something on its way, a group that changed."""
+    with parts.open(workspace) as ctx:
+        me = plays.participant(ctx, participant)
+        campaign = plays.campaign(ctx, me.campaign_id)
+        campaign.channel_account_id = account
+        invites.ask_for_code(ctx, campaign, me)
+        to = deliveries.To(account, "oNobody", me.contact_id, ctx.now())
+        deliveries.add(ctx, to, "text", "test", {"text": "only a test"})
+        changed = GroupChanged("wrOne", "add_member", "3", "", 1, (), "", "1")
+        groups.changed(ctx, account, changed, dismissed=False)
 
 
 def _sell(parts: Parts, workspace: str) -> None:

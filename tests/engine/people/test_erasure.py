@@ -131,6 +131,8 @@ def test_export_holds_everything_that_is_known(parts: Parts, workspace: str, clo
         "messages": 2,
         "posters": 0,
         "inbox_messages": 0,
+        "followers": 0,
+        "deliveries": 0,
         **dict.fromkeys(MONEY, 0),
     }
     assert held["entries"][0]["body"]["reasons"][0]["code"] == "not_new"

@@ -1,0 +1,1 @@
+"""Talking to people over channels: who comes and leaves there, and what reaches them."""

@@ -1,0 +1,69 @@
+"""Commands on followers: somebody came, left, turned out to be somebody; one handler at a time for each."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import text
+
+from growth_engine.context import Ctx
+from growth_engine.reach import queries, rules
+from growth_engine.reach.models import Follower
+
+
+def hold(ctx: Ctx, account_id: str, person: str) -> Follower | None:
+    """The person as known, with every other handler of theirs waiting until this transaction ends.
+
+    No lock on a row: what is done meanwhile (a registration, a merge) writes rows in other transactions.
+    """
+    ctx.session.execute(_HOLD, {"name": f"reach {account_id} {person}"})
+    return queries.follower(ctx, account_id, person)
+
+
+def keep(
+    ctx: Ctx, account_id: str, person: str, ties: rules.Ties, contact_id: str | None, *, ask: bool = False
+) -> None:
+    """Write down what holds the person to the account, and who they are. ``ask``: have the platform asked."""
+    values = {
+        "workspace_id": ctx.workspace_id,
+        "account_id": account_id,
+        "person": person,
+        "contact_id": contact_id,
+        "ties": orjson.dumps(ties).decode(),
+        "here": rules.holds(ties),
+        "ask_at": ctx.now() if ask else None,
+        "now": ctx.now(),
+    }
+    ctx.session.execute(_KEEP, values)
+    if ask:
+        ctx.ring("reach.profiles")
+
+
+def forget(ctx: Ctx, account_id: str, person: str) -> None:
+    """They left: nothing the platform said about them is kept, and nothing more is asked."""
+    ctx.session.execute(_FORGET, {"account_id": account_id, "person": person})
+
+
+def grant(ctx: Ctx, account_id: str, person: str, template_id: str, change: int | None) -> None:
+    """Messages of a subscription template the person allows: so many more; None: no more of them."""
+    row = queries.follower(ctx, account_id, person)
+    if row is None:
+        return
+    left = 0 if change is None else max(0, int(row.grants.get(template_id, 0)) + change)
+    row.grants = {**{name: n for name, n in row.grants.items() if name != template_id}, template_id: left}
+    ctx.session.flush()
+
+
+_HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_KEEP = text(
+    "INSERT INTO followers AS f (workspace_id, account_id, person, contact_id, ties, here, profile_next_at,"
+    "  first_seen_at)"
+    " VALUES (:workspace_id, :account_id, :person, :contact_id, CAST(:ties AS jsonb), :here, :ask_at, :now)"
+    " ON CONFLICT (account_id, person) DO UPDATE SET ties = excluded.ties, here = excluded.here,"
+    "  contact_id = coalesce(f.contact_id, excluded.contact_id),"
+    "  profile_attempts = CASE WHEN excluded.profile_next_at IS NULL THEN f.profile_attempts ELSE 0 END,"
+    "  profile_next_at = coalesce(excluded.profile_next_at, f.profile_next_at)"
+)
+_FORGET = text(
+    "UPDATE followers SET grants = '{}', profile_next_at = NULL, profile_at = NULL, profile_attempts = 0"
+    " WHERE account_id = :account_id AND person = :person"
+)
