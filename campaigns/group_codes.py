@@ -112,4 +112,5 @@ def promise(config: Mapping[str, Any]) -> Mapping[str, Any]:
         "friend_days": config["friend_days"],
         "helpers": config["helpers"] or None,
         "group_name": config["group_name"],
+        "tiers": [],
     }

@@ -16,7 +16,7 @@ from growth_engine.kit.i18n import current_locale
 from growth_engine.ledger.mirror import MirrorBroken, MirrorUnavailable
 from growth_engine.people import queries as people
 from growth_engine.plays import participation, queries
-from growth_engine.plays.contract import Step, Viewer
+from growth_engine.plays.contract import Step
 from growth_engine.plays.models import Participant
 from growth_engine.web.h5 import limits, notice, shop_view
 from growth_engine.web.h5.landing_view import Addresses, Visitor, landing_view, selling_view
@@ -26,7 +26,7 @@ from growth_engine.web.h5.visit import (
     Visit,
     landing_values,
     share_values,
-    sold_out,
+    viewer,
     visiting,
 )
 
@@ -75,8 +75,7 @@ def _page(campaign_id: str, token: str | None) -> str:
 
 def steps_for_strangers(ctx: Ctx, campaign: Shown) -> Sequence[Step]:
     """The reward ladder as nobody has climbed it yet, with what is sold out."""
-    viewer = Viewer(0, 0, sold_out(ctx, campaign.id))
-    return campaign.play.page({}, campaign.config, viewer).steps
+    return campaign.play.page({}, campaign.config, viewer(ctx, campaign.id, 0, 0)).steps
 
 
 def _visitor(visit: Visit, token: str | None) -> Visitor:

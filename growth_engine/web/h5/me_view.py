@@ -18,7 +18,7 @@ from growth_engine.membership import queries as membership
 from growth_engine.payouts.statement import Balance
 from growth_engine.people import queries as people
 from growth_engine.plays import invites, queries
-from growth_engine.plays.contract import Joined, Page, Viewer
+from growth_engine.plays.contract import Joined, Page
 from growth_engine.plays.messages import message_text
 from growth_engine.plays.models import InviteEdge, Participant
 from growth_engine.plays.reasons import REASONS
@@ -26,7 +26,7 @@ from growth_engine.posters import queries as posters
 from growth_engine.posters.models import Poster
 from growth_engine.web.h5 import history, names, promote_view
 from growth_engine.web.h5.promote_view import Promoting, Sale
-from growth_engine.web.h5.visit import Shown, Visit, sold_out
+from growth_engine.web.h5.visit import Shown, Visit, viewer
 
 log = structlog.get_logger(__name__)
 
@@ -205,8 +205,7 @@ def _days(ctx: Ctx, contact_id: str, plan_id: str | None) -> Days:
 def _ladder(ctx: Ctx, campaign: Shown, me: Participant, valid: int) -> Page:
     scope = campaign.play.scope(Joined(me.number), campaign.config)
     state = queries.play_state(ctx, campaign.id, scope)
-    viewer = Viewer(me.number, valid, sold_out(ctx, campaign.id))
-    return campaign.play.page(state, campaign.config, viewer)
+    return campaign.play.page(state, campaign.config, viewer(ctx, campaign.id, me.number, valid))
 
 
 def _friend(edge: InviteEdge, known: Mapping[int, str]) -> Friend:

@@ -24,7 +24,7 @@ from growth_engine.people import queries as people
 from growth_engine.people.models import Contact
 from growth_engine.plays import queries, rules
 from growth_engine.plays.content import ContentSchema, fill
-from growth_engine.plays.contract import Play, sells
+from growth_engine.plays.contract import Play, Viewer, sells
 from growth_engine.plays.models import Participant
 from growth_engine.plays.posting import facts
 from growth_engine.plays.registry import play
@@ -171,10 +171,12 @@ def _closed(ctx: Ctx, of: Play, state: str, version: Any, members: int) -> Reaso
     return rules.closed(as_posted, ctx.now()) or rules.full(as_posted)
 
 
-def sold_out(ctx: Ctx, campaign_id: str) -> frozenset[str]:
-    """Limited rewards of which none is left."""
-    stock = queries.stock_of(ctx, campaign_id)
-    return frozenset(name for name, item in stock.items() if item.taken >= item.total)
+def viewer(ctx: Ctx, campaign_id: str, member: int, valid_invites: int) -> Viewer:
+    """A participant (0: a stranger) before the rewards as they stand: what is left, what is sold out."""
+    left = {
+        name: max(0, item.total - item.taken) for name, item in queries.stock_of(ctx, campaign_id).items()
+    }
+    return Viewer(member, valid_invites, frozenset(name for name, count in left.items() if not count), left)
 
 
 def _person(ctx: Ctx, contact_id: str | None) -> tuple[Contact | None, list[str], bool]:
