@@ -63,7 +63,7 @@ def arrive(ctx: Ctx, came: Came) -> Arrival:
         if other != campaign_id:
             _submit(ctx, came, other, "", f"{came.key}:{other}")
     unasked = known is None or (known.profile_at is None and known.profile_next_at is None)
-    ask = unasked and not came.unionid and not late
+    ask = unasked and not came.asked and not late
     followers.keep(ctx, came.account_id, came.person, ties, arrival.contact_id, ask=ask)
     if late:
         # They left before we heard that they came (events overtake each other): both happened.
@@ -93,7 +93,8 @@ def _where_to(ctx: Ctx, came: Came, known: Follower | None, back: Sequence[str])
             return inviter.campaign_id, came.scene
     if back:
         return back[0], ""
-    if not came.listed and (known is None or (came.tie == rules.FOLLOWS and not known.here)):
+    newcomer = known is None or known.contact_id is None or (came.tie == rules.FOLLOWS and not known.here)
+    if newcomer and not came.listed:
         return queries.default_campaign(ctx, came.account_id), ""
     return None, ""
 

@@ -27,6 +27,8 @@ class Came:
     """What the code carried: an invite token of ours, or anything else."""
     tie: str = rules.FOLLOWS
     unionid: str = ""
+    asked: bool = False
+    """The platform told who they are: no need to ask again."""
     listed: bool = False
     """Found in a list of the platform's: perhaps here since long ago, so no newcomer to greet or enrol."""
 

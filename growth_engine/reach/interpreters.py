@@ -42,9 +42,9 @@ _TRIGGERS = {
 @interprets(OA, "follow", "scan")
 def came(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:
     """Somebody new, back, or here already who scanned a code: who is new our own records say."""
-    said = inbound.payload
+    assert isinstance(inbound.payload, Followed | Scanned)
     _open_window(ctx, inbound)
-    who = Came.of(inbound, scene=said.scene if isinstance(said, Followed | Scanned) else "")
+    who = Came.of(inbound, scene=inbound.payload.scene)
     arrival = arrivals.arrive(ctx, who)
     if arrival.late:
         return None
@@ -59,19 +59,21 @@ def went(ctx: Ctx, inbound: Inbound) -> None:
 
 
 @interprets(OA, "text", "message", "menu_click")
-def interacted(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:
+def interacted(ctx: Ctx, inbound: Inbound) -> None:
     """They wrote or tapped: what waited for that may go now; who asks for their poster gets it."""
+    _open_window(ctx, inbound)
     known = followers.hold(ctx, inbound.account, inbound.sender)
     if known is None or not known.here:
-        # Follows since before we were connected, or their follow was lost on the way.
-        return came(ctx, inbound)
-    _open_window(ctx, inbound)
+        # Follows since before we were connected, or their follow was lost on the way: the platform knows
+        # through whose code (``profiles``).
+        ties = rules.tied(known.ties if known else {}, rules.FOLLOWS, inbound.occurred_at, holds=True)
+        followers.keep(ctx, inbound.account, inbound.sender, ties, None, ask=True)
+        return
     deliveries.wake(ctx, inbound.account, inbound.sender)
     said = inbound.payload
     asked = said.text if isinstance(said, TextReceived) else said.key if isinstance(said, MenuClicked) else ""
     if rules.wants_poster(asked):
         _send_latest_poster(ctx, inbound)
-    return None
 
 
 @interprets(OA, "subscription_answered", "subscription_changed")

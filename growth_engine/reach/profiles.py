@@ -1,9 +1,10 @@
-"""Who a newcomer is: the platform is asked for the unionid, and people seen on two channels become one."""
+"""Who a newcomer is: the platform tells the unionid, and by whose code they came should that be lost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select, text
@@ -19,8 +20,9 @@ from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import GrowthError
 from growth_engine.people import queries as contacts
 from growth_engine.people import service as people
-from growth_engine.reach import rules
-from growth_engine.reach.came import KIND_OF
+from growth_engine.reach import arrivals, deliveries, rules
+from growth_engine.reach.came import KIND_OF, Came
+from growth_engine.reach.deliveries import To
 from growth_engine.reach.models import Follower
 
 log = structlog.get_logger(__name__)
@@ -30,8 +32,16 @@ BATCH = 100
 LEASE = timedelta(minutes=5)
 ATTEMPTS = 12
 
-#: By person the unionid the platform told; empty: it told none. Who is missing could not be asked.
-Unionids = Mapping[str, str]
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the platform says about a person."""
+
+    unionid: str = ""
+    here: bool = True
+    scene: str = ""
+    """Of the code they followed through (sheet §2.10)."""
+    since: datetime | None = None
 
 
 def ask(parts: Parts, workspace_id: str) -> int:
@@ -63,11 +73,14 @@ def _account(ctx: Ctx, account_id: str) -> Connection | None:
     return found if found.state != "disabled" else None
 
 
-def _asked(parts: Parts, connection: Connection, rows: Sequence[Follower]) -> Unionids:
+def _asked(parts: Parts, connection: Connection, rows: Sequence[Follower]) -> Mapping[str, Told]:
     try:
         if connection.provider == "wechat_oa":
             account = OfficialAccount(credentials.official_account(connection), parts.gear)
-            return {one.openid: one.unionid for one in account.followers(row.person for row in rows)}
+            return {
+                one.openid: Told(one.unionid, one.following, one.qr_scene, one.followed_at)
+                for one in account.followers(row.person for row in rows)
+            }
         customers = Customers(Wecom(credentials.wecom(connection), parts.gear))
         return dict(_customer(customers, row.person) for row in rows)
     except ChannelError as error:
@@ -75,38 +88,58 @@ def _asked(parts: Parts, connection: Connection, rows: Sequence[Follower]) -> Un
         return {}
 
 
-def _customer(customers: Customers, person: str) -> tuple[str, str]:
+def _customer(customers: Customers, person: str) -> tuple[str, Told]:
     try:
-        return person, customers.get(person).unionid
+        return person, Told(customers.get(person).unionid)
     except GoneForGood:  # nobody has them any more
-        return person, ""
+        return person, Told(here=False)
 
 
 def _learn(
-    parts: Parts, workspace_id: str, connection: Connection | None, row: Follower, unionid: str | None
+    parts: Parts, workspace_id: str, connection: Connection | None, row: Follower, told: Told | None
 ) -> None:
     """One person in one transaction: a merge that collides is tried again, and stops nobody else."""
     try:
         with parts.open(workspace_id) as ctx:
-            if unionid is None or connection is None:
+            if told is None or connection is None:
                 _again(ctx, row)
+            elif row.contact_id is None:
+                _meet(ctx, connection, row, told)
+                _done(ctx, row)
             else:
-                if unionid and row.contact_id is not None:
-                    _name(ctx, connection, row, unionid)
+                _name(ctx, connection, row.contact_id, row.person, told)
                 _done(ctx, row)
     except GrowthError as error:
-        log.warning("reach.not_merged", account=row.account_id, code=error.code)
+        log.warning("reach.not_learned", account=row.account_id, code=error.code)
         with parts.open(workspace_id) as ctx:
             _again(ctx, row)
 
 
-def _name(ctx: Ctx, connection: Connection, row: Follower, unionid: str) -> None:
+def _meet(ctx: Ctx, connection: Connection, row: Follower, told: Told) -> None:
+    """Somebody whose coming was not told: their follow was lost, or older than the connection."""
+    if not told.here:
+        return
+    at = told.since or row.first_seen_at
+    key = f"{row.account_id}:info:{row.person}:{int(at.timestamp())}"
+    came = Came(
+        connection.provider, row.account_id, row.person, at, key, told.scene, unionid=told.unionid, asked=True
+    )
+    arrival = arrivals.arrive(ctx, came)
+    if arrival.text and not arrival.late:
+        to = To(row.account_id, row.person, arrival.contact_id, at)
+        deliveries.add(ctx, to, "text", f"reply:{key}", {"text": rules.cut(arrival.text)})
+        arrivals.send_poster(ctx, came, arrival)
+
+
+def _name(ctx: Ctx, connection: Connection, contact_id: str, person: str, told: Told) -> None:
     """The platform vouches that both ids are one person's: whoever was known by either is kept as one."""
+    if not told.unionid:
+        return
     try:
-        contacts.contact(ctx, row.contact_id or "")
+        contacts.contact(ctx, contact_id)
     except contacts.UnknownContact:  # erased since: they are not made known again behind their back
         return
-    pairs = [(KIND_OF[connection.provider], row.person), ("unionid", unionid)]
+    pairs = [(KIND_OF[connection.provider], person), ("unionid", told.unionid)]
     people.create_or_update(ctx, pairs, source=connection.provider, proven=True)
 
 

@@ -83,7 +83,7 @@ def _catch_up(parts: Parts, workspace_id: str, account_id: str, customer: Custom
                 key = f"{account_id}:list:{customer.external_userid}:{one.user}:{int(at.timestamp())}"
                 came = Came(
                     "wecom", account_id, customer.external_userid, at, key, state, one.user,
-                    customer.unionid, listed=True,
+                    customer.unionid, asked=True, listed=True,
                 )  # fmt: skip
                 arrivals.arrive(ctx, came)
                 found += 1

@@ -1,4 +1,4 @@
-"""The product with a sandbox in front of it: real callbacks over HTTP in, real calls out, people with phones."""
+"""The product with a sandbox in front of it: real callbacks in, real calls out, people with phones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from typing import Any
 
 import zxingcpp
 from PIL import Image
-from sqlalchemy import text
+from sqlalchemy import select, text
 from werkzeug.serving import make_server
 
 from growth_engine.app import build_parts, create_app
+from growth_engine.channels.wechat_oa import OfficialAccount
+from growth_engine.connections import credentials
+from growth_engine.connections import queries as accounts
 from growth_engine.connections import service as connections
 from growth_engine.connections.service import Entered
 from growth_engine.context import Parts
@@ -27,9 +31,10 @@ from growth_engine.kit.ids import Ids
 from growth_engine.ledger.mirror import BookKey
 from growth_engine.people import queries as people
 from growth_engine.people.rules import Identity
-from growth_engine.plays import invites, queries
+from growth_engine.plays import invites, participation, queries
 from growth_engine.plays.models import Participant
 from growth_engine.posters import queries as posters
+from growth_engine.posters import service as drawing
 from growth_engine.reach.models import Delivery
 from growth_engine.sandbox import Sandbox, start
 from growth_engine.sandbox.handle import Person
@@ -111,9 +116,7 @@ class Stage:
     def campaign(self, config: Mapping[str, Any] | None = None, **columns: Any) -> str:
         """A live campaign with a poster, carried by the Official Account unless told otherwise."""
         with self.parts.open(self.workspace) as ctx:
-            from growth_engine.posters import service
-
-            template = service.default_template(ctx)
+            template = drawing.default_template(ctx)
         given = {"poster_template_id": template, "channel_account_id": self.oa, **columns}
         return make_campaign(self.parts, self.workspace, config, **given)
 
@@ -150,12 +153,16 @@ class Stage:
         """Somebody who came by themselves and takes part; the code on their poster."""
         self.person(name).do("follow", appid=self.appid)
         if not self.takes_part(name, campaign):
-            from growth_engine.plays import participation
-
             ask = participation.JoinAsk(identities=[Identity("openid", self.person(name).openid())])
             key = self.parts.ids.new("key")
             participation.join(self.parts, self.workspace, campaign, ask, source="test", key=key)
         return self.code(name, campaign)
+
+    def foreign_code(self, scene: str) -> str:
+        """A code of the account's that is none of ours."""
+        with self.parts.open(self.workspace) as ctx:
+            of = credentials.official_account(accounts.connection(ctx, self.oa))
+        return OfficialAccount(of, self.parts.gear).create_qr(scene).url
 
     # -- work and time -----------------------------------------------------------------------------------
 
@@ -168,13 +175,20 @@ class Stage:
             if not done:
                 return total
 
+    def settled(self) -> None:
+        """Work until what requests left running has ended as well."""
+        for _ in range(100):
+            self.work()
+            if not self.count("inbox_messages", "state = 'received'"):
+                break
+            time.sleep(0.05)
+        self.work()
+
     def later(self, **by: float) -> None:
         self.sandbox.advance(timedelta(**by).total_seconds())
 
     def deliveries(self, **where: Any) -> list[Delivery]:
         with self.parts.open(self.workspace) as ctx:
-            from sqlalchemy import select
-
             wanted = select(Delivery).where(Delivery.workspace_id == self.workspace).filter_by(**where)
             return list(ctx.session.scalars(wanted.order_by(Delivery.id)))
 
