@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from growth_engine.context import Parts
-from growth_engine.plays import service, templates
+from growth_engine.plays import selling_stock, service, templates
 from growth_engine.posters import service as posters
 
 _INPUT = re.compile(r"<input\b[^>]*>")
@@ -43,6 +43,8 @@ def publish_campaign(
             poster_template_id=posters.from_gallery(ctx, ready.poster),
             **columns,
         )
+        for product in ready.products(locale):
+            selling_stock.offer(ctx, campaign.id, currency=campaign.config["currency"], **product)
         service.publish(ctx, campaign.id, accept_warnings=True)
         return campaign.id
 
@@ -59,6 +61,14 @@ class Phone:
         self.page = ""
         """The HTML last seen."""
         self.answer: TestResponse
+
+    def twin(self) -> Phone:
+        """The same browser once more, to send something twice at the same moment."""
+        other = Phone(self.client.application)
+        other._base = self._base
+        for cookie in (self.client._cookies or {}).values():
+            other.client.set_cookie(cookie.key, cookie.value, domain=cookie.domain)
+        return other
 
     def get(self, path: str) -> TestResponse:
         return self._seen(self.client.get(path, **self._base))

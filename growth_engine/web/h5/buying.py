@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Response, flash, make_response, redirect, url_for
 from flask_babel import gettext as _
@@ -52,10 +53,13 @@ def _refused(campaign: Shown, outcome: OrderOutcome, basket: Basket, token: str 
         flash(reason_text(reason), "warning")
     if not outcome.reasons:
         flash(_("This cannot be ordered right now. Please try again in a moment."), "warning")
-    wanted = {quantity_field(sku): quantity for sku, quantity in basket}
-    return make_response(
-        redirect(url_for("h5_shop.page", campaign_id=campaign.id, i=token, **wanted), 303)  # type: ignore[arg-type]
-    )
+    return make_response(redirect(sheet_url(campaign.id, token or "", basket), 303))
+
+
+def sheet_url(campaign_id: str, token: str, basket: Basket) -> str:
+    """The order sheet, filled in with this."""
+    wanted: dict[str, Any] = {quantity_field(sku): quantity for sku, quantity in basket}
+    return url_for("h5_shop.page", campaign_id=campaign_id, i=token or None, **wanted)
 
 
 def quantity_field(sku: str) -> str:

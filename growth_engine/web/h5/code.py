@@ -59,9 +59,7 @@ def _form(campaign: Shown, draft: joining.Draft, error: str = "") -> str:
         "h5/code.html",
         action=url_for("h5_code.submit", campaign_id=campaign.id),
         again_url=url_for("h5_code.again", campaign_id=campaign.id),
-        back_url=url_for("h5_enter.form", campaign_id=campaign.id)
-        if draft.enters
-        else url_for("h5_register.form", campaign_id=campaign.id, i=draft.token or None),
+        back_url=joining.way_back(draft),
         phone=names.masked_phone(draft.phone),
         minutes=codes.LIFETIME.seconds // 60,
         on_console=web.parts().settings.sms_provider == "console",

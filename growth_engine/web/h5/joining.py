@@ -251,6 +251,15 @@ def request_poster(campaign: Shown, participant_id: str) -> bool:
     return True
 
 
+def way_back(draft: Draft) -> str:
+    """The form a draft came from, as it was filled in."""
+    if draft.enters:
+        return url_for("h5_enter.form", campaign_id=draft.campaign_id)
+    if draft.basket:
+        return buying.sheet_url(draft.campaign_id, draft.token, draft.basket)
+    return url_for("h5_register.form", campaign_id=draft.campaign_id, i=draft.token or None)
+
+
 # -- the draft's cookie ------------------------------------------------------------------------------
 
 

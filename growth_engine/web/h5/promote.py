@@ -23,6 +23,7 @@ FILTERS = {
     "wallet": ("matured",),
     "gone": ("reversed", "void"),
 }
+#: As the form says too.
 LONGEST_NOTE = 300
 
 Answer = str | Response | tuple[str, int]
@@ -51,7 +52,6 @@ def page(campaign_id: str) -> Answer:
         earlier=url_for("h5_promote.page", campaign_id=campaign_id, show=chosen or None, before=last)
         if last
         else "",
-        longest=LONGEST_NOTE,
         nonce=web.parts().ids.token(24),
         **campaign_values(campaign),
     )

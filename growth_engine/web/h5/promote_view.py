@@ -33,6 +33,8 @@ STATES: Mapping[str, tuple[str, bool]] = {
     "reversed": (N_("Taken back"), False),
     "void": (N_("Taken away"), False),
 }
+#: The same, of an order nobody pays any more.
+CANCELLED = (N_("Cancelled"), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def named(ctx: Ctx, campaign_id: str, found: Sequence[Commission]) -> list[Sale]
     for one in found:
         order = about[one.order_id]
         nickname = people[order.buyer][1] if order.buyer in people else ""
-        state, good = STATES[one.state]
+        given_up = one.state == "waiting" and order.state == "cancelled"
+        state, good = CANCELLED if given_up else STATES[one.state]
         sales.append(Sale(one, order.number, names.masked(nickname), names.initial(nickname), state, good))
     return sales
 

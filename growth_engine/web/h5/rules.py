@@ -38,7 +38,7 @@ def terms_of(campaign: Shown) -> list[str]:
         words = rate_in_words(rate, current_locale()) if rate else ""
         said.append(translate(sentence, {"rate": words}) if words else translate(nothing))
     said.append(
-        translate(N_("Nobody further up earns anything, and nobody is paid for heads: only for orders."))
+        translate(N_("Nobody further up earns anything; what counts is orders, never the number of people."))
     )
     held = promise.get("hold_days", 0)
     said.append(
@@ -75,10 +75,8 @@ _LEVELS = {
     ),
 }
 _CLAWBACK = {
-    "carry": N_(
-        "Was it withdrawn by then, later commission makes up for it; nobody has to pay anything back."
-    ),
-    "absorb": N_("Was it withdrawn by then, the merchant bears it."),
+    "carry": N_("If it was withdrawn by then, later commission makes up for it; nobody pays anything back."),
+    "absorb": N_("If it was withdrawn by then, the merchant bears it."),
 }
 
 

@@ -25,6 +25,11 @@ def page(campaign_id: str) -> str | Response | tuple[str, int]:
     answer = joining.finish(campaign, draft, family)
     here = url_for("h5_waiting.page", campaign_id=campaign_id)
     if isinstance(answer, Response) and answer.location == here:
-        html = render_template("h5/waiting.html", seconds=REFRESH_SECONDS, **campaign_values(campaign))
+        html = render_template(
+            "h5/waiting.html",
+            seconds=REFRESH_SECONDS,
+            ordered=bool(draft.basket),
+            **campaign_values(campaign),
+        )
         return Response(html, mimetype="text/html", headers={"Refresh": str(REFRESH_SECONDS)})
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from babel.numbers import get_currency_precision
@@ -61,30 +62,52 @@ def submit(campaign_id: str) -> Answer:
         if (elsewhere := not_theirs(visit)) is not None:
             return elsewhere
         assert visit.contact is not None
-        campaign, contact_id = visit.campaign, visit.contact.id
         currency = queries.place(visit.ctx)[1]
         fields = identity.registry[queries.policy(visit.ctx).identity_check].form().fields
         told = {name: web.form_text(name)[:200] for name in fields}
         amount = form_money.read(web.form_text("amount")[:20], get_currency_precision(currency))
         if not isinstance(amount, int) or amount < 1:
             return _form(visit, told, {"amount": [_no_amount(currency)]}), 422
+        ask = _Ask(visit.campaign.workspace_id, visit.contact.id, min(amount, service.MOST), currency, told)
+    return _request(campaign_id, ask, nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A withdrawal as filled in; ``amount`` in minor units."""
+
+    workspace_id: str
+    contact_id: str
+    amount: int
+    currency: str
+    told: Mapping[str, str]
+
+
+def _request(campaign_id: str, ask: _Ask, nonce: str) -> Answer:
     try:
         outcome = service.request(
-            web.parts(), campaign.workspace_id, contact_id,
-            amount=amount, currency=currency, told=told, source=SOURCE, key=f"withdraw:{contact_id}:{nonce}",
-        )  # fmt: skip
+            web.parts(),
+            ask.workspace_id,
+            ask.contact_id,
+            amount=ask.amount,
+            currency=ask.currency,
+            told=ask.told,
+            source=SOURCE,
+            key=f"withdraw:{ask.contact_id}:{nonce}",
+        )
     except PayloadMismatch:  # back to a form that was sent, and changed: one form is one withdrawal
         flash(_("This form was sent before. Here is what became of it."), "info")
         return _to_list(campaign_id)
     except Invalid as error:
-        return _again(campaign_id, told, error.extra.get("errors", {}))
+        return _again(campaign_id, ask.told, error.extra.get("errors", {}))
     if outcome.pending:
         flash(_("We have your wish. It is decided in a moment."), "info")
     elif not outcome.accepted:
         problems = {"amount": [reason_text(reason) for reason in outcome.reasons]}
-        return _again(campaign_id, told, problems, status=409)
+        return _again(campaign_id, ask.told, problems, status=409)
     elif not outcome.duplicate:
-        flash(_("Your withdrawal of %(amount)s is noted.", amount=format_amount(amount, currency)), "success")
+        said = format_amount(ask.amount, ask.currency)
+        flash(_("Your withdrawal of %(amount)s is noted.", amount=said), "success")
     return _to_list(campaign_id)
 
 
