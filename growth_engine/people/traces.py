@@ -194,6 +194,23 @@ TRACES: Final = (
     Trace("order_lines", export=_of_orders("order_lines", "t.line")),
     Trace("payments", export=_of_orders("payments", "t.id")),
     Trace("refunds", export=_of_orders("refunds", "t.id")),
+    Trace(
+        "pay_attempts",
+        export=_of_orders("pay_attempts", "t.turn"),
+        erase=text(
+            "UPDATE pay_attempts SET openid = '' WHERE openid <> ''"
+            " AND order_id IN (SELECT id FROM orders WHERE contact_id = ANY(:family))"
+        ),
+    ),
+    Trace("refund_requests", export=_of_orders("refund_requests", "t.id")),
+    # One under way keeps whom it goes to until it has ended, as payouts do; then it forgets by itself.
+    Trace(
+        "pay_transfers",
+        export=text(
+            "SELECT to_jsonb(t) - 'workspace_id' AS row FROM payouts p JOIN pay_transfers t"
+            " ON t.payout_id = p.id WHERE p.contact_id = ANY(:family) ORDER BY t.payout_id"
+        ),
+    ),
     Trace("bindings", export=_BINDINGS),
     Trace("commissions", export=_of_family("commissions", "t.id"), merge=_moves("commissions")),
     Trace(

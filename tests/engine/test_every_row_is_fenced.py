@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,13 +17,15 @@ from growth_engine.access import service as access
 from growth_engine.context import Parts
 from growth_engine.inbox.payloads import GroupChanged
 from growth_engine.ledger import alerts, heads
+from growth_engine.paying import bills
+from growth_engine.paying.models import PayAttempt, PayTransfer, RefundRequest
 from growth_engine.payouts import service as payouts
 from growth_engine.payouts.rules import Policy
 from growth_engine.people import service as people
 from growth_engine.plays import invites
 from growth_engine.plays import queries as plays
 from growth_engine.reach import deliveries, groups
-from tests.factories.callbacks import Caller, connect_oa
+from tests.factories.callbacks import Caller, connect_oa, connect_pay
 from tests.factories.selling import PRICE, Shop
 from tests.factories.staff import make_staff
 from tests.factories.workspaces import make_workspace
@@ -231,6 +234,40 @@ def _sell(parts: Parts, workspace: str) -> None:
         payouts.approve(ctx, str(asked.payout_id))
         alerts.raise_alert(ctx, "test", "nothing", "only a test")
     heads.export(parts, workspace)
+    _pay(parts, workspace, order, str(asked.payout_id))
+
+
+def _pay(parts: Parts, workspace: str, order: str, payout: str) -> None:
+    """The same through WeChat Pay, which is not asked here."""
+    base = {"workspace_id": workspace, "account_id": connect_pay(parts, workspace), "amount": 500}
+    money = {
+        **base,
+        "order_id": order,
+        "number": f"{order[4:]}-1",
+        "currency": "CNY",
+        "error": "",
+        "tries": 0,
+    }
+    sent = {"mch_id": "1", "app_id": "wx", "openid": "o", "notify_url": ""}
+    with parts.open(workspace) as ctx:
+        now = ctx.now()
+        ctx.session.add_all(
+            [
+                PayAttempt(
+                    **money, **sent, turn=1, kind="jsapi", description="Book", state="open", token="wx1",
+                    transaction_id="", made_at=now, asked_at=now,
+                ),
+                RefundRequest(
+                    **money, id="rfd_test", total=500, reason="", state="asked", refund_id="",
+                    requested_by="test", requested_at=now,
+                ),
+                PayTransfer(
+                    **base, **sent, payout_id=payout, number=payout[4:], scene="1005", reports={}, remark="",
+                    state="SENDING", bill_no="", package="", fail_reason="", error="", sent_at=now,
+                ),
+            ]
+        )  # fmt: skip
+        bills.again(ctx, base["account_id"], now.date() - timedelta(days=2))
 
 
 def rows(owner: psycopg.Connection[Any], tables: dict[str, str], workspace: str) -> dict[str, int]:

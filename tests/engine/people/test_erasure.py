@@ -20,7 +20,7 @@ from tests.factories.people import campaign_of, make_contact, make_grants, make_
 #: What people buy, earn and withdraw; tests/engine/payouts/test_people.py is about these.
 MONEY = (
     "orders", "order_lines", "payments", "refunds", "bindings", "commissions", "promoters", "payouts",
-    "accounts", "legs",
+    "accounts", "legs", "pay_attempts", "refund_requests", "pay_transfers",
 )  # fmt: skip
 PHONE, NAME, OPENID, DEVICE = "+8613800138000", "王小明的昵称", "oSecretOpenId", "device-hash-of-person"
 
