@@ -44,7 +44,7 @@ _UNITS = ("bp", "fixed")
 _TOO_MANY_LEVELS = N_(
     "Commission over more than two levels is pyramid selling, which the law forbids. Choose 1 or 2."
 )
-_HUNDREDTHS = N_("In hundredths: 2000 is 20 %, or 20.00 for each piece.")
+_HUNDREDTHS = N_("In hundredths: 2000 is 20 percent, or 20.00 for each piece.")
 
 
 def _level(**more: Any) -> fields.Integer:
@@ -194,7 +194,7 @@ class Config(SellingConfig):
 
 def _check_rate(unit: str, value: int, field: str) -> None:
     if unit == "bp" and value > worth.WHOLE:
-        raise ValidationError([N_("A share cannot be more than 100 %.")], field)
+        raise ValidationError([N_("A share cannot be more than 100 percent.")], field)
 
 
 # -- deciding ------------------------------------------------------------------------------------------
