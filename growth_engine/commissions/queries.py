@@ -37,6 +37,14 @@ def commission(ctx: Ctx, commission_id: str) -> Commission:
     return found
 
 
+def commissions_named(ctx: Ctx, commission_ids: Iterable[str]) -> Mapping[str, Commission]:
+    """Those of these ids that are commissions, by id."""
+    query = select(Commission).where(
+        Commission.workspace_id == ctx.workspace_id, Commission.id.in_(set(commission_ids))
+    )
+    return {one.id: one for one in ctx.session.scalars(query)}
+
+
 def of_order(ctx: Ctx, order_id: str) -> Sequence[Commission]:
     """An order's shares, level 1 first."""
     query = select(Commission).where(Commission.order_id == order_id).order_by(Commission.level)

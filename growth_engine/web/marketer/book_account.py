@@ -12,6 +12,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
+from growth_engine.commissions import queries as commissions
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, Invalid, NotFound
@@ -95,6 +96,7 @@ def _statement(ctx: Ctx, book: Book, account: str, owner: str, mine: Sequence[Ac
         chosen=chosen,
         page=page_of(found, ask.limit, lambda one: (one.seq, one.line)),
         kinds={**campaign_entries.SELLING, **money_words.WALLET_KINDS},
+        shares=commissions.commissions_named(ctx, [one.ref for one in found]),
         debt=-chosen.balance if account == AVAILABLE and chosen.balance < 0 else 0,
         admin=web.check_staff().role == "admin",
         typed=form_money.written(abs(chosen.balance), get_currency_precision(chosen.currency)),
