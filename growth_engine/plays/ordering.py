@@ -9,7 +9,8 @@ from typing import Any
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import Conflict, Invalid, Unavailable
 from growth_engine.kit.i18n import N_
-from growth_engine.ledger.contract import Event, Posted, Reason
+from growth_engine.ledger.contract import Event, PayloadMismatch, Posted, Reason
+from growth_engine.orders import queries as orders
 from growth_engine.orders import rules
 from growth_engine.people import queries as people
 from growth_engine.plays import participation, queries
@@ -78,6 +79,8 @@ def place_order(
     with parts.open(workspace_id) as ctx:
         if not sells(play(queries.campaign(ctx, campaign_id).play)):
             raise NothingSold
+        if external_id and (before := _placed_before(ctx, campaign_id, external_id, currency, lines)):
+            return before
         participant = _known(ctx, campaign_id, ask)
     reasons: Sequence[Reason] = ()
     if participant is None:
@@ -131,6 +134,28 @@ def _known(ctx: Ctx, campaign_id: str, ask: JoinAsk) -> Mapping[str, Any] | None
     if found is None or found.state == "left":
         return None
     return participation.participant_record(ctx, found.id)
+
+
+def _placed_before(
+    ctx: Ctx, campaign_id: str, external_id: str, currency: str, lines: Sequence[Wanted]
+) -> OrderOutcome | None:
+    """The order of this name, whoever its buyer is by now (people are merged). Raises ``PayloadMismatch``
+    when it was for something else."""
+    order = orders.by_external_id(ctx, external_id)
+    if order is None:
+        return None
+    placed = [(one.sku, one.quantity, one.amount) for one in orders.lines(ctx, [order.id])[order.id]]
+    asked = [
+        (line.sku, line.quantity, amount if line.amount is None else line.amount)
+        for line, (_, _, amount) in zip(lines, placed, strict=False)
+    ]
+    if (order.campaign_id, order.currency, placed) != (campaign_id, currency, asked) or len(lines) != len(
+        placed
+    ):
+        raise PayloadMismatch
+    buyer = queries.by_numbers(ctx, campaign_id, [order.buyer])[order.buyer][0]
+    record = participation.participant_record(ctx, buyer.id)
+    return OrderOutcome(True, (), order.id, record, duplicate=True)
 
 
 def _check(lines: Sequence[Wanted], external_id: str | None) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from growth_engine.context import Parts
 from growth_engine.kit.errors import Invalid
+from growth_engine.ledger.contract import PayloadMismatch
 from growth_engine.ledger.money import CAMPAIGN, EXPENSE, PLATFORM, WALLET
 from growth_engine.orders.queries import products
 from growth_engine.orders.service import Came, change_product, take_payments
+from growth_engine.people.merging import merge
 from growth_engine.people.rules import Identity
 from growth_engine.plays.ordering import OrderOutcome, Wanted, place_order
 from growth_engine.plays.participation import JoinAsk
@@ -180,3 +182,27 @@ def test_many_payments_at_once_are_taken_each_for_itself(parts: Parts, shop: Sho
     assert again is not None
     assert (again.accepted, again.seq) == (True, paid.seq)
     assert shop.pending("bob") == 1180
+
+
+def test_a_shops_order_is_the_same_after_its_buyer_was_merged_with_somebody(parts: Parts, shop: Shop) -> None:
+    def order(quantity: int = 1) -> OrderOutcome:
+        return place_order(
+            parts,
+            shop.workspace_id,
+            shop.campaign_id,
+            JoinAsk(identities=[Identity("external_id", "cid")]),
+            [Wanted("book", quantity)],
+            currency="CNY",
+            source="api",
+            key=parts.ids.new("key"),
+            external_id="shop-7",
+        )
+
+    first = order()
+    shop.join("dora")
+    with parts.open(shop.workspace_id) as ctx:
+        merge(ctx, shop.contacts["dora"], shop.contacts["cid"])
+    again = order()
+    assert (again.order_id, again.duplicate) == (first.order_id, True)
+    with pytest.raises(PayloadMismatch):
+        order(2)
