@@ -23,6 +23,8 @@ class Notice:
     text: str
     status: int = 409
     quiet: bool = True
+    selling: str = ""
+    """The text instead, where something is sold."""
 
 
 NOTICES: Mapping[str, Notice] = {
@@ -41,6 +43,7 @@ NOTICES: Mapping[str, Notice] = {
         "flag",
         N_("This campaign has ended"),
         N_("Thank you for being here. What was earned before the end stays, and days given keep running."),
+        selling=N_("Thank you for being here. Orders stand, and what was earned can be withdrawn as before."),
     ),
     "full": Notice(
         "users-group",

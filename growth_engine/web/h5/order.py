@@ -15,7 +15,7 @@ from growth_engine.orders.models import Order
 from growth_engine.orders.providers import Checkout, Payer
 from growth_engine.plays.words import reason_text
 from growth_engine.web.h5 import limits
-from growth_engine.web.h5.order_view import STANDINGS, OrderView, order_view, standing_of
+from growth_engine.web.h5.order_view import STANDINGS, fingerprint, order_view, standing_of
 from growth_engine.web.h5.owners import check_shop, not_theirs
 from growth_engine.web.h5.register import nonce_sent
 from growth_engine.web.h5.visit import Visit, campaign_values, visiting
@@ -64,6 +64,7 @@ def page(campaign_id: str, order_id: str) -> Answer:
             return elsewhere
         assert visit.contact is not None
         view = order_view(visit.ctx, _own(visit, order_id))
+        seen = fingerprint(view.order, visit.ctx.now())
         campaign, payer = visit.campaign, Payer(visit.contact.id)
     checkout = _checkout(campaign.workspace_id, view.order, payer) if view.payable else None
     return render_template(
@@ -71,7 +72,7 @@ def page(campaign_id: str, order_id: str) -> Answer:
         view=view,
         standing=STANDINGS[view.standing],
         checkout=checkout,
-        look=_look(view, 0) if view.unsettled else None,
+        look=_look(view.order, seen, 0) if view.payable else None,
         nonce=web.parts().ids.token(24),
         contact=campaign.copy.get("contact", ""),
         **campaign_values(campaign),
@@ -83,12 +84,13 @@ def look(campaign_id: str, order_id: str) -> Response:
     """For htmx: whether the page it knows still holds. If not it is loaded anew."""
     with visiting(campaign_id) as visit:
         check_shop(visit)
-        view = order_view(visit.ctx, _own(visit, order_id))
-    if request.args.get("seen") != view.fingerprint:
+        order = _own(visit, order_id)
+        now = fingerprint(order, visit.ctx.now())
+    if request.args.get("seen") != now:
         return Response(headers={"HX-Refresh": "true"})
     asked = request.args.get("n", "")
     looks = int(asked) if asked.isdecimal() and len(asked) < 4 else 0
-    html = render_template("h5/_look.html", look=_look(view, min(looks, _MOST_LOOKS)))
+    html = render_template("h5/_look.html", look=_look(order, now, min(looks, _MOST_LOOKS)))
     return make_response(html)
 
 
@@ -120,14 +122,13 @@ def _checkout(workspace_id: str, order: Order, payer: Payer) -> Checkout:
     return providers.provider(_WAY_TO_PAY).checkout(web.parts(), workspace_id, order, payer)
 
 
-def _look(view: OrderView, looks: int) -> tuple[str, int]:
-    """(address, seconds until then) of the next look."""
-    order = view.order
+def _look(order: Order, seen: str, looks: int) -> tuple[str, int]:
+    """(address, seconds until then) of the next look, for a page that shows what ``seen`` stands for."""
     address = url_for(
         "h5_order.look",
         campaign_id=order.campaign_id,
         order_id=order.id,
-        seen=view.fingerprint,
+        seen=seen,
         n=looks + 1,
     )
     return address, min(round(_FIRST_LOOK * 1.25**looks), _SLOWEST_LOOK)

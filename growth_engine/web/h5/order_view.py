@@ -49,22 +49,12 @@ class OrderView:
 
     @property
     def payable(self) -> bool:
+        """Money is still expected, so the page keeps looking."""
         return self.standing in ("due", "partly", "late")
-
-    @property
-    def unsettled(self) -> bool:
-        """Whether something about it may change at any moment, so that the page keeps looking."""
-        return self.payable
 
     @property
     def may_cancel(self) -> bool:
         return self.order.state == "placed" and self.order.paid == 0
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with whatever the page shows."""
-        order = self.order
-        return f"{self.standing}.{order.paid}.{order.refunded}"
 
 
 def order_view(ctx: Ctx, order: Order) -> OrderView:
@@ -76,6 +66,11 @@ def order_view(ctx: Ctx, order: Order) -> OrderView:
         orders.refunds(ctx, order.id),
         standing_of(order, ctx.now()),
     )
+
+
+def fingerprint(order: Order, now: datetime) -> str:
+    """Changes with whatever the page of an order shows."""
+    return f"{standing_of(order, now)}.{order.paid}.{order.refunded}"
 
 
 def standing_of(order: Order, now: datetime) -> str:
