@@ -10,6 +10,7 @@ from growth_engine.access import queries as access
 from growth_engine.context import Ctx
 from growth_engine.plays import selling_stock, service, templates
 from growth_engine.plays.models import Campaign
+from growth_engine.plays.templates import Template
 from growth_engine.posters import service as posters
 
 
@@ -48,6 +49,11 @@ def create_from_template(
         plan_id=plan_id,
         poster_template_id=poster_template_id or posters.from_gallery(ctx, ready.poster),
     )
-    for product in ready.products(locale):
-        selling_stock.offer(ctx, made.id, currency=made.config["currency"], **product)
+    offer_products(ctx, made, ready)
     return made
+
+
+def offer_products(ctx: Ctx, made: Campaign, ready: Template) -> None:
+    """Put what a ready campaign sells on sale in a new one, in its language and currency."""
+    for product in ready.products(made.locale):
+        selling_stock.offer(ctx, made.id, currency=made.config["currency"], **product)

@@ -16,7 +16,7 @@ from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import LOCALES, current_locale
 from growth_engine.membership import queries as membership
 from growth_engine.membership.models import MembershipPlan
-from growth_engine.plays import queries, service
+from growth_engine.plays import queries, service, starting
 from growth_engine.plays.content import ContentSchema, fill, placeholders
 from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import play
@@ -94,6 +94,7 @@ def create() -> Response:
                 template=ready.slug,
                 **_values(ctx, draft),
             )
+            starting.offer_products(ctx, made, ready)
     except Invalid as error:
         return _again(editing, replace(draft, problems=error.extra.get("errors", {})))
     flash(_("The draft is saved. Look through the check below, then publish."), "success")

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
+from growth_engine.orders import queries as orders
 from growth_engine.people.rules import Identity
 from growth_engine.plays import participation, queries, service
 from growth_engine.plays.templates import templates
@@ -176,6 +177,18 @@ def test_an_unknown_template_leads_back_to_the_gallery(console: Console) -> None
     response = console.client.get("/console/campaigns/new?template=nothing")
     assert response.headers["Location"].endswith("/console/gallery")
     console.get("/console/gallery/nothing", status=404)
+
+
+def test_a_ready_campaign_that_sells_can_be_published_as_it_came(
+    console: Console, parts: Parts, workspace: str
+) -> None:
+    for locale in ("en", "zh"):
+        form = form_of(console.get(f"/console/campaigns/new?template=book-fans&locale={locale}"))
+        made = console.post("/console/campaigns/new", form).headers["Location"].rsplit("/", 1)[1]
+        with parts.open(workspace) as ctx:
+            [book] = orders.products(ctx, made)
+            assert (book.sku, book.price, book.currency) == ("book", 5900, "CNY")
+            service.publish(ctx, made)
 
 
 def test_a_template_saved_unchanged_is_ready_to_publish(
