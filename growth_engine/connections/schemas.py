@@ -109,7 +109,7 @@ class _CallbackForm(ChannelForm):
 
 class OfficialAccountForm(_CallbackForm):
     ids = ("appid", "original_id")
-    options = ("mode",)
+    options = ("mode", "notice_template", "notice_field")
     secrets = ("app_secret", "token", "aes_key")
     needed = ("app_secret",)
 
@@ -123,6 +123,22 @@ class OfficialAccountForm(_CallbackForm):
         N_("Choose the same at the platform. Only safe mode proves who wrote a message."),
         load_default="safe",
         validate=validate.OneOf(list(rules.MODES), labels=list(rules.MODES.values())),
+    )
+    notice_template = _text(
+        N_("Subscription template"),
+        N_("Id of the template news go out with to people who allowed it, when they may not be written to."),
+        load_default="",
+        validate=validate.Regexp(
+            r"[A-Za-z0-9_-]{0,64}\Z", error=N_("Letters and digits only, without spaces.")
+        ),
+        metadata={"section": ADVANCED},
+    )
+    notice_field = _text(
+        N_("Its field for the news"),
+        N_("As the template calls it, such as thing1; it takes 20 characters."),
+        load_default="thing1",
+        validate=validate.Regexp(r"[a-z_]{1,24}[0-9]{0,3}\Z", error=N_("Such as thing1.")),
+        metadata={"section": ADVANCED},
     )
 
 
@@ -143,6 +159,7 @@ class WecomForm(_CallbackForm):
 
 class PayForm(ChannelForm):
     ids = ("mchid", "appid", "serial_no")
+    options = ("transfer_scene", "transfer_job", "transfer_note")
     secrets = ("api_v3_key", "private_key")
     needed = ("api_v3_key", "private_key")
 
@@ -193,6 +210,30 @@ class PayForm(ChannelForm):
         load_default="",
         validate=_readable(lambda value: pay_crypto.platform_keys([("", one) for one in _pems(value)])),
         metadata={"widget": "textarea", "rows": 3, "section": ADVANCED},
+    )
+    # What WeChat Pay is told about withdrawals (sheet §4.7); Chinese, for the platform's reviewers read it.
+    transfer_scene = _text(
+        N_("Scene of withdrawals"),
+        N_("The transfer scene that was approved for your merchant number."),
+        load_default="1005",
+        validate=validate.OneOf(
+            ["1005", "1000"], labels=[N_("1005: commission (佣金报酬)"), N_("1000: marketing (现金营销)")]
+        ),
+        metadata={"section": ADVANCED},
+    )
+    transfer_job = _text(
+        N_("What recipients do for you"),
+        N_("岗位类型, or 活动名称 in scene 1000."),
+        load_default="推广员",
+        validate=validate.Length(min=1, max=32),
+        metadata={"section": ADVANCED},
+    )
+    transfer_note = _text(
+        N_("What they are paid for"),
+        N_("报酬说明, or 奖励说明 in scene 1000. Recipients read it too."),
+        load_default="推广佣金",
+        validate=validate.Length(min=1, max=32),
+        metadata={"section": ADVANCED},
     )
 
     @validates_schema

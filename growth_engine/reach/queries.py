@@ -27,7 +27,8 @@ def followers_of(ctx: Ctx, contact_ids: Sequence[str]) -> Sequence[Follower]:
     wanted = select(Follower).where(
         Follower.workspace_id == ctx.workspace_id, Follower.contact_id.in_(contact_ids)
     )
-    return ctx.session.scalars(wanted.order_by(Follower.here.desc(), Follower.first_seen_at.desc())).all()
+    ordered = wanted.order_by(Follower.here.desc(), Follower.first_seen_at.desc())
+    return ctx.session.scalars(ordered, execution_options={"populate_existing": True}).all()
 
 
 def contacts_followers(ctx: Ctx, contact_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str, str]]]:

@@ -12,11 +12,13 @@ import structlog
 
 from growth_engine.channels.contract import (
     WAITS_FOR_STAFF,
+    Message,
     Outcome,
     Picture,
     Reason,
     Refused,
     Sent,
+    Subscription,
     Text,
     Unknown,
     Welcome,
@@ -26,7 +28,7 @@ from growth_engine.channels.storage import PictureNotFound
 from growth_engine.channels.wechat_oa import OfficialAccount, OfficialAccountMessenger
 from growth_engine.channels.wecom import Wecom, WecomMessenger
 from growth_engine.channels.wecom.messages import image, link
-from growth_engine.channels.windows import Windows, usable
+from growth_engine.channels.windows import Windows, best, usable
 from growth_engine.connections import credentials
 from growth_engine.connections import queries as connections
 from growth_engine.connections import service as connecting
@@ -34,7 +36,7 @@ from growth_engine.connections.queries import Connection
 from growth_engine.connections.sealing import SecretsUnreadable
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import GrowthError
-from growth_engine.reach import deliveries, posters, rules, texts
+from growth_engine.reach import deliveries, followers, posters, queries, rules, texts
 from growth_engine.reach.models import Delivery
 from growth_engine.reach.posters import Drawn
 from growth_engine.reach.rules import Next
@@ -43,8 +45,20 @@ from growth_engine.reach.welcomes import WITHOUT_POSTER_AFTER
 log = structlog.get_logger(__name__)
 
 BATCH = 32
+#: A template's field called thing takes 20 characters (general knowledge; not on the sheet).
+LONGEST_NOTICE = 20
 #: People written to at the same time by one worker: the platforms take a tenth of a second an answer.
 AT_ONCE = 8
+
+
+@dataclass(slots=True)
+class Notice:
+    """A subscription message (sheet §2.7) the person allows."""
+
+    template_id: str
+    name: str
+    """The template's field for the text."""
+    sent: bool = False
 
 
 @dataclass(slots=True)
@@ -55,6 +69,8 @@ class Parcel:
     message: Text | Picture | Welcome | None = None
     to: str = ""
     drawn: Drawn | None = None
+    notice: Notice | None = None
+    """How its beginning may go out when the person may not be written to."""
     waits: Next | None = None
     """Nothing is sent now: what it waits for."""
     outcome: Outcome | None = None
@@ -73,8 +89,8 @@ def deliver(parts: Parts, workspace_id: str) -> int:
     """Send a batch; how many were claimed. No transaction is open while the platforms are asked."""
     with parts.open(workspace_id) as ctx:
         claimed = deliveries.claim(ctx, BATCH)
-        errands = [_errand(ctx, key, list(rows)) for key, rows in _by_person(claimed)]
-        accounts = _accounts(ctx, {errand.account_id for errand in errands})
+        accounts = _accounts(ctx, {row.account_id for row in claimed})
+        errands = [_errand(ctx, accounts, key, list(rows)) for key, rows in _by_person(claimed)]
     senders = {account_id: _Sender(parts, of) for account_id, of in accounts.items()}
     with ThreadPoolExecutor(max(1, min(AT_ONCE, len(errands)))) as pool:
         list(pool.map(lambda errand: senders[errand.account_id].run(errand), errands))
@@ -111,17 +127,32 @@ def _accounts(ctx: Ctx, ids: set[str]) -> dict[str, Connection | None]:
 # ── What is to be sent ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _errand(ctx: Ctx, key: tuple[str, str], rows: list[Delivery]) -> Errand:
+def _errand(
+    ctx: Ctx, accounts: Mapping[str, Connection | None], key: tuple[str, str], rows: list[Delivery]
+) -> Errand:
     errand = Errand(*key)
+    notice = _notice(ctx, accounts[key[0]], key[1])
     written = [(row, _text(row)) for row in rows if row.kind in ("text", "message")]
     for bundle in rules.together([text for _, text in written]):
         told = "\n".join(written[number][1] for number in bundle)
-        errand.parcels.append(Parcel([written[number][0] for number in bundle], Text(told), key[1]))
+        parcel = Parcel([written[number][0] for number in bundle], Text(told), key[1], notice=notice)
+        errand.parcels.append(parcel)
+        notice = None  # one grant, one message
     for row in rows:
         if row.kind in _PICTURED:
             errand.parcels.append(_pictured(ctx, row))
     errand.parcels.sort(key=lambda parcel: parcel.rows[0].id)
     return errand
+
+
+def _notice(ctx: Ctx, of: Connection | None, person: str) -> Notice | None:
+    """Whether the merchant has a template for news, and the person allows a message of it."""
+    template_id = of.settings.get("notice_template", "") if of else ""
+    if not of or not template_id:
+        return None
+    known = queries.follower(ctx, of.id, person)
+    allowed = known is not None and int(known.grants.get(template_id, 0)) > 0
+    return Notice(template_id, of.settings.get("notice_field", "thing1")) if allowed else None
 
 
 def _text(row: Delivery) -> str:
@@ -216,9 +247,7 @@ class _Sender:
 
     def _through(self, parcel: Parcel) -> Outcome:
         if self._oa is not None:
-            message = parcel.message or Picture(self._picture(parcel))
-            outcome = OfficialAccountMessenger(self._oa, self._windows).send(parcel.to, message)
-            return self._unless_opened(parcel.to, outcome)
+            return self._unless_opened(parcel.to, self._to_follower(self._oa, parcel))
         assert self._wecom is not None
         if not isinstance(parcel.message, Welcome):
             return Refused(Reason.NOT_GRANTED, code="employees write by hand")
@@ -227,6 +256,24 @@ class _Sender:
             media_id = self._wecom.media_id(self._picture(parcel))
             welcome = Welcome(welcome.text, (image(media_id),), welcome.happened_at)
         return WecomMessenger(self._wecom).send(parcel.to, welcome)
+
+    def _to_follower(self, account: OfficialAccount, parcel: Parcel) -> Outcome:
+        """The best way that is allowed: a customer message, else the notice they allowed, else none yet."""
+        messenger = OfficialAccountMessenger(account, self._windows)
+        if not isinstance(parcel.message, Text):
+            return messenger.send(parcel.to, Picture(self._picture(parcel)))
+        candidates: list[Message] = [parcel.message]
+        if parcel.notice is not None:
+            begins = {parcel.notice.name: parcel.message.text[:LONGEST_NOTICE]}
+            candidates.append(Subscription(parcel.notice.template_id, begins))
+        open_ = self._windows.of(account.credentials.account_id, parcel.to)
+        chosen = best(candidates, open_, self._parts.clock.now(), granted=lambda _: True)
+        if isinstance(chosen, Refused):
+            return chosen
+        outcome = messenger.send(parcel.to, chosen)
+        if parcel.notice is not None and isinstance(chosen, Subscription):
+            parcel.notice.sent = isinstance(outcome, Sent)
+        return outcome
 
     def _picture(self, parcel: Parcel) -> bytes:
         assert parcel.drawn is not None
@@ -248,12 +295,21 @@ class _Sender:
 
 def _settle(ctx: Ctx, parcel: Parcel) -> None:
     now = ctx.now()
+    notice, row = parcel.notice, parcel.rows[0]
+    if notice is not None and notice.sent:
+        followers.grant(ctx, row.account_id, row.person, notice.template_id, -1)
+    elif notice is not None and _not_granted(parcel.outcome):
+        followers.grant(ctx, row.account_id, row.person, notice.template_id, None)
     for row in parcel.rows:
         values = _values(row, parcel, now)
         if not deliveries.settle(ctx, row, **values):
             log.warning("reach.taken_over", delivery=row.id)
         elif values["state"] != "waiting":
             log.info("reach.settled", delivery=row.id, state=values["state"], reason=values.get("reason", ""))
+
+
+def _not_granted(outcome: Outcome | None) -> bool:
+    return isinstance(outcome, Refused) and outcome.reason is Reason.NOT_GRANTED
 
 
 def _values(row: Delivery, parcel: Parcel, now: Any) -> Mapping[str, Any]:

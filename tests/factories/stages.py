@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import zxingcpp
 from PIL import Image
 from sqlalchemy import select, text
@@ -137,17 +138,21 @@ class Stage:
 
     def code(self, name: str, campaign: str) -> str:
         """What the code on somebody's poster says, read off the picture."""
-        me = self.participant(name, campaign)
+        return self.code_of(self.participant(name, campaign).id)
+
+    def code_of(self, participant_id: str) -> str:
         with self.parts.open(self.workspace) as ctx:
-            invites.request_poster(ctx, me.id)
+            invites.request_poster(ctx, participant_id)
         self.work()
         with self.parts.open(self.workspace) as ctx:
-            found = posters.poster_of(ctx, me.id)
+            found = posters.poster_of(ctx, participant_id)
         assert found is not None
         assert found.content_key is not None
-        picture = Image.open(io.BytesIO(self.parts.storage.get(found.content_key)))
-        (read,) = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
-        return str(read.text)
+        return _read(self.parts.storage.get(found.content_key))
+
+    def content_of(self, address: str) -> str:
+        """What the code at an address of the platform's says."""
+        return _read(httpx.get(address, trust_env=False).content)
 
     def inviter(self, name: str, campaign: str) -> str:
         """Somebody who came by themselves and takes part; the code on their poster."""
@@ -191,6 +196,13 @@ class Stage:
         with self.parts.open(self.workspace) as ctx:
             wanted = select(Delivery).where(Delivery.workspace_id == self.workspace).filter_by(**where)
             return list(ctx.session.scalars(wanted.order_by(Delivery.id)))
+
+
+def _read(picture: bytes) -> str:
+    (found,) = zxingcpp.read_barcodes(
+        Image.open(io.BytesIO(picture)).convert("L"), formats=zxingcpp.BarcodeFormat.QRCode
+    )
+    return str(found.text)
 
 
 def connect(stage: Stage) -> None:
