@@ -30,6 +30,7 @@ from growth_engine.plays.contract import (
 slug = "group_codes"
 title = N_("Group codes")
 summary = N_("One live code leads into many groups; bring friends first, or walk straight in.")
+live_code = True
 
 
 class Config(SharedConfig):

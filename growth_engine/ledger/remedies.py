@@ -53,6 +53,10 @@ WORDS: Mapping[str, Words] = {
     "cleared": Words(N_("What was paid out and withheld is the sum of the paid payouts"), _CORRECT),
     "tables": Words(N_("The tables say what the journal says"), _CORRECT),
     "counts": Words(N_("Valid invites are counted right"), _CORRECT),
+    "live_code": Words(
+        N_("Live codes lead people somewhere"),
+        N_("Open the live code named: upload fresh codes, or add a group."),
+    ),
     "parked": Words(
         N_("Everything accepted has been posted"),
         N_("See growth-engine jobs stuck. Mend what the error names, then growth-engine jobs retry."),

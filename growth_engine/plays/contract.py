@@ -445,6 +445,12 @@ def sells(play: Play) -> bool:
     return issubclass(play.Config, SellingConfig)
 
 
+def has_live_code(play: Play) -> bool:
+    """Whether participants of a play are led through a live code (``live_codes``), once ``Page.opens``; its
+    module says so with ``live_code = True``."""
+    return getattr(play, "live_code", False) is True
+
+
 @dataclass(frozen=True, slots=True)
 class Because:
     """One step of how an amount came about: a message id, numbers and names in it, amounts in it."""

@@ -49,9 +49,18 @@ def background_from_upload(storage: Storage, data: bytes) -> str:
 
 def product_from_upload(storage: Storage, data: bytes) -> str:
     """Keep a product's picture, whole and at most 1000 pixels a side, JPEG without metadata; its key."""
-    picture = _flat(_decoded(data, (PRODUCT_SIZE, PRODUCT_SIZE)))
-    picture.thumbnail((PRODUCT_SIZE, PRODUCT_SIZE), Image.Resampling.LANCZOS)
-    return storage.put(_jpeg(picture, 88), "image/jpeg")
+    return storage.put(_whole(data, PRODUCT_SIZE, 88), "image/jpeg")
+
+
+def code_picture(data: bytes) -> bytes:
+    """A picture with a platform's QR code on it, whole and at most 1000 pixels a side, as a bare JPEG."""
+    return _whole(data, PRODUCT_SIZE, 92)
+
+
+def _whole(data: bytes, side: int, quality: int) -> bytes:
+    picture = _flat(_decoded(data, (side, side)))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _jpeg(picture, quality)
 
 
 def logo_from_upload(storage: Storage, data: bytes) -> str:

@@ -17,6 +17,7 @@ from growth_engine.access import service as access
 from growth_engine.context import Parts
 from growth_engine.inbox.payloads import GroupChanged
 from growth_engine.ledger import alerts, heads
+from growth_engine.live_codes import service as live_codes
 from growth_engine.paying import bills
 from growth_engine.paying.models import PayAttempt, PayTransfer, RefundRequest
 from growth_engine.payouts import service as payouts
@@ -26,6 +27,7 @@ from growth_engine.plays import invites
 from growth_engine.plays import queries as plays
 from growth_engine.reach import deliveries, groups
 from tests.factories.callbacks import Caller, connect_oa, connect_pay
+from tests.factories.live_codes import make_live_code
 from tests.factories.selling import PRICE, Shop
 from tests.factories.staff import make_staff
 from tests.factories.workspaces import make_workspace
@@ -152,6 +154,7 @@ def test_functions_that_look_past_the_fence_are_few_and_closed(owner: psycopg.Co
         "ge_channel_account",
         "ge_due_work",
         "ge_invite",
+        "ge_live_code",
         "ge_order",
         "ge_staff_by_email",
         "ge_token",
@@ -192,6 +195,8 @@ def lively(parts: Parts, client: FlaskClient, workspace: str, run_jobs: Callable
     account = connect_oa(parts, workspace)
     Caller(client, "wechat_oa", account).say(Event="subscribe")
     _reach(parts, workspace, account, ann["id"])
+    with parts.open(workspace) as ctx:
+        live_codes.show(ctx, make_live_code(parts, workspace, {}).id, "somebody")
     run_jobs(workspace, "grants.drain", "outbox.drain")
     with parts.open(workspace) as ctx:  # as if the server had died before posting
         ctx.session.execute(

@@ -14,11 +14,12 @@ from growth_engine.kit import web
 from growth_engine.kit.i18n import N_, translate
 from growth_engine.ledger import queries as books
 from growth_engine.ledger.mirror import MemberView, MirrorBroken, MirrorUnavailable
+from growth_engine.live_codes import queries as live_codes
 from growth_engine.membership import queries as membership
 from growth_engine.payouts.statement import Balance
 from growth_engine.people import queries as people
 from growth_engine.plays import invites, queries
-from growth_engine.plays.contract import Joined, Page
+from growth_engine.plays.contract import Joined, Page, has_live_code
 from growth_engine.plays.messages import message_text
 from growth_engine.plays.models import InviteEdge, Participant
 from growth_engine.plays.reasons import REASONS
@@ -129,6 +130,8 @@ class MeView:
     told: Sequence[Told]
     selling: SellingPart | None
     """Where something is sold, instead of membership days."""
+    live_code: str | None
+    """Address of the campaign's live code; empty: not open yet; ``None``: there is none."""
 
 
 def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
@@ -146,6 +149,7 @@ def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
         number: nickname for number, (_, nickname) in queries.by_numbers(ctx, campaign.id, numbers).items()
     }
     valid = standing.score if standing else me.valid_invites
+    ladder = ladder_of(ctx, campaign, me, valid)
     return MeView(
         nickname=contact.nickname,
         initial=names.initial(contact.nickname),
@@ -156,13 +160,23 @@ def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
         invites=valid,
         rank=standing.rank if standing else None,
         team=standing.level1 + standing.level2 if standing else None,
-        ladder=_ladder(ctx, campaign, me, valid),
+        ladder=ladder,
         friends=[_friend(edge, known) for edge in edges[:FRIENDS]],
         more_friends=edges[FRIENDS - 1].invitee_number if len(edges) > FRIENDS else None,
         history=history.lines(entries, me.number, {n: _named(known, n) for n in numbers}),
         told=_told(ctx, contact.id),
         selling=_selling(visit) if campaign.sells else None,
+        live_code=_live_code(ctx, campaign, ladder),
     )
+
+
+def _live_code(ctx: Ctx, campaign: Shown, ladder: Page) -> str | None:
+    if not has_live_code(campaign.play):
+        return None
+    found = live_codes.of_campaign(ctx, campaign.id)
+    if found is None:
+        return None
+    return url_for("h5_live_code.page", token=found.token) if ladder.opens else ""
 
 
 def _selling(visit: Visit) -> SellingPart:
@@ -202,7 +216,8 @@ def _days(ctx: Ctx, contact_id: str, plan_id: str | None) -> Days:
     return Days("", 0, 0, "none", None, ())
 
 
-def _ladder(ctx: Ctx, campaign: Shown, me: Participant, valid: int) -> Page:
+def ladder_of(ctx: Ctx, campaign: Shown, me: Participant, valid: int) -> Page:
+    """What the play shows to this participant: steps, and whether its live code opens."""
     scope = campaign.play.scope(Joined(me.number), campaign.config)
     state = queries.play_state(ctx, campaign.id, scope)
     return campaign.play.page(state, campaign.config, viewer(ctx, campaign.id, me.number, valid))
