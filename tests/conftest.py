@@ -26,7 +26,7 @@ from growth_engine.app import build_parts, create_app
 from growth_engine.context import Ctx, Parts
 from growth_engine.embedded.postgres import OWNER, Postgres, postgres
 from growth_engine.embedded.valkey import Valkey, valkey
-from growth_engine.kit import jobs, schema
+from growth_engine.kit import i18n, jobs, schema
 from growth_engine.kit.clock import FixedClock
 from growth_engine.settings import Settings
 from tests.factories.workspaces import make_workspace
@@ -70,6 +70,12 @@ def _plain_logs() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+
+
+@pytest.fixture(autouse=True)
+def _speaks_english() -> None:
+    """A page that an earlier test looked at must not decide the language of this one."""
+    i18n.set_locale("en")
 
 
 class _Server(Protocol):
