@@ -145,8 +145,8 @@ def close(parts: Parts, workspace_id: str, api: Orders, row: PayAttempt) -> str:
 def hear(ctx: Ctx, told: Transaction) -> str:
     """WeChat Pay says that an attempt is paid: believed when it is what we asked for (rule 18).
 
-    ``told`` (the job takes it to the books), ``paid`` (known before), ``disputed`` (an alert says why),
-    or ``foreign`` (no attempt of ours).
+    ``told`` (the job takes it to the books), ``paid`` or ``surplus`` (known before), ``disputed`` (an alert
+    says why), or ``foreign`` (no attempt of ours).
     """
     row = queries.attempt(ctx, told.out_trade_no, lock=True)
     if row is None:
@@ -162,7 +162,7 @@ def hear(ctx: Ctx, told: Transaction) -> str:
         dispute(ctx, row, wrong)
         return "disputed"
     if row.state in ("paid", "surplus"):
-        return "paid"
+        return row.state
     row.state, row.transaction_id = "told", told.transaction_id
     row.paid_at = row.paid_at or told.paid_at or ctx.now()
     row.tries, row.next_at, row.error = 0, ctx.now(), ""
@@ -175,7 +175,7 @@ def dispute(ctx: Ctx, row: PayAttempt, wrong: Sequence[str]) -> None:
     detail = "; ".join(wrong)
     alerts.raise_alert(ctx, DISPUTED, row.number, f"order {row.order_id}: {detail}")
     row.error = detail[:200]
-    if row.state in ("paid", "surplus", "told"):
+    if row.state in rules.PAID:
         return  # what was right before stays
     row.state, row.next_at, row.finished_at = "disputed", None, ctx.now()
 

@@ -176,7 +176,8 @@ def _payments(ctx: Ctx, account_id: str, day: date, trades: Sequence[TradeLine],
             told.append(attempt.number)
             report.took("payment", line.out_trade_no, line.total)
         else:
-            report.found(f"payment_{heard}", line.out_trade_no, f"{line.total} fen, {line.transaction_id}")
+            kind = "payment_not_in_books" if heard == "paid" else f"payment_{heard}"
+            report.found(kind, line.out_trade_no, f"{line.total} fen, {line.transaction_id}")
     for attempt in queries.paid_between(ctx, account_id, *_bounds(day)):
         if attempt.transaction_id not in lines:
             report.found("payment_not_in_bill", attempt.number, f"{attempt.amount} fen")

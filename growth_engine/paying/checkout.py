@@ -106,19 +106,20 @@ def _next_step(ctx: Ctx, order_id: str, openid: str) -> _Step | None:
     order = orders.order(ctx, order_id)
     _require_payable(ctx, order)
     merchant = queries.merchant(ctx)
-    before = queries.attempts_of(ctx, order.id)
+    before = queries.attempts_of(ctx, order.id, lock=True)
     if any(one.state == "disputed" for one in before):
         raise UnderReview  # there is money somewhere: asking for more would be taking it twice
+    if any(one.state == "told" for one in before):
+        raise BeingPaid
     live = next((one for one in before if one.state in rules.LIVE), None)
     if live is None:
         made = _begin(ctx, order, merchant, openid, len(before) + 1)
         return _Step("place", made, merchant) if made is not None else None
-    if live.state == "told":
-        raise BeingPaid
     if live.state != "closing" and _fits(live, order, merchant, openid):
         if live.state == "open" and live.token_until is not None and live.token_until > ctx.now():
             return _Step("show", live, merchant)
-        live.asked_at = ctx.now()
+        live.asked_at, live.tries = ctx.now(), 0
+        live.next_at = rules.next_look(ctx.now(), 1, live.expires_at)
         return _Step("place", live, merchant)
     if live.state != "closing":
         if live.asked_at + rules.PLACING > ctx.now() and live.state == "placing":
@@ -138,14 +139,13 @@ def _require_payable(ctx: Ctx, order: Order) -> None:
 def _fits(attempt: PayAttempt, order: Order, merchant: Merchant, openid: str) -> bool:
     """Whether this attempt asks the same of the same person through the same account."""
     asks = (attempt.account_id, attempt.mch_id, attempt.app_id, attempt.amount, attempt.expires_at)
-    wanted = (
-        merchant.account_id,
-        merchant.mch_id,
-        merchant.app_id,
-        order.total - order.paid,
-        order.expires_at,
-    )
-    return asks == wanted and attempt.openid == openid
+    due = order.total - order.paid
+    wanted = (merchant.account_id, merchant.mch_id, merchant.app_id, due, order.expires_at)
+    return asks == wanted and (attempt.kind, attempt.openid) == (_kind(openid), openid)
+
+
+def _kind(openid: str) -> str:
+    return "jsapi" if openid else "native"
 
 
 def _begin(ctx: Ctx, order: Order, merchant: Merchant, openid: str, turn: int) -> PayAttempt | None:
@@ -157,7 +157,7 @@ def _begin(ctx: Ctx, order: Order, merchant: Merchant, openid: str, turn: int) -
         account_id=merchant.account_id,
         order_id=order.id,
         turn=turn,
-        kind="jsapi" if openid else "native",
+        kind=_kind(openid),
         mch_id=merchant.mch_id,
         app_id=merchant.app_id,
         openid=openid,
@@ -231,7 +231,7 @@ def _refused(parts: Parts, workspace_id: str, attempt: PayAttempt, error: GoneFo
             attempts.end(ctx, attempt.number, "closed")
         return
     found = attempts.look(parts, workspace_id, attempt)
-    if found in ("told", "paid"):
+    if found in rules.PAID:
         raise BeingPaid
     if found == "absent":
         with parts.open(workspace_id) as ctx:
@@ -244,7 +244,7 @@ def _refused(parts: Parts, workspace_id: str, attempt: PayAttempt, error: GoneFo
 def _close(parts: Parts, workspace_id: str, api: Orders, attempt: PayAttempt) -> None:
     """Have an attempt closed that another is to follow."""
     outcome = attempts.close(parts, workspace_id, api, attempt)
-    if outcome in ("told", "paid"):
+    if outcome in rules.PAID:
         raise BeingPaid
     if outcome != "closed":
         raise CheckoutBusy

@@ -39,7 +39,7 @@ class PayAttempt(Base):
     state: Mapped[str]
     """placing (sent, or about to be), open (can be paid), closing, told (paid, not in the books yet), paid,
     closed (can no longer be paid), refused (never existed there), disputed (the platform says something
-    else than we asked for), surplus (paid, and the books refused it). The first four are live."""
+    else than we asked for), surplus (paid, and the books refused it). The first three are live."""
     token: Mapped[str]
     """prepay_id, or the text of the code."""
     token_until: Mapped[datetime | None]

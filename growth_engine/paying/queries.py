@@ -121,12 +121,15 @@ def attempt(ctx: Ctx, number: str, *, lock: bool = False) -> PayAttempt | None:
     )
 
 
-def attempts_of(ctx: Ctx, order_id: str) -> Sequence[PayAttempt]:
+def attempts_of(ctx: Ctx, order_id: str, *, lock: bool = False) -> Sequence[PayAttempt]:
     """Of an order, the first one first."""
     query = select(PayAttempt).where(
         PayAttempt.workspace_id == ctx.workspace_id, PayAttempt.order_id == order_id
     )
-    return ctx.session.scalars(query.order_by(PayAttempt.turn)).all()
+    query = query.order_by(PayAttempt.turn)
+    return ctx.session.scalars(
+        query.with_for_update() if lock else query, execution_options={"populate_existing": True}
+    ).all()
 
 
 def attempts_named(ctx: Ctx, numbers: Collection[str]) -> Mapping[str, PayAttempt]:

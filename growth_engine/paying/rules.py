@@ -16,8 +16,10 @@ PROVIDER: Final = "wechat_pay"
 #: WeChat Pay pays in this currency alone (sheet §4.4).
 CURRENCY: Final = "CNY"
 
-LIVE: Final = frozenset({"placing", "open", "closing", "told"})
+LIVE: Final = frozenset({"placing", "open", "closing"})
 """Attempts that may still bring money: there is at most one of an order."""
+PAID: Final = frozenset({"told", "paid", "surplus"})
+"""Attempts whose money has come."""
 REFUND_ENDED: Final = frozenset({"done", "failed", "surplus"})
 #: A prepay_id is good for two hours (sheet §4.4); handed out a little less long, for the person needs time.
 TOKEN_LIFE: Final = timedelta(hours=2) - timedelta(minutes=5)
@@ -32,7 +34,8 @@ REFUNDS_APART: Final = timedelta(seconds=61)
 #: Sheet §4.7: a transfer can be asked about for 30 days. Later "not found" says nothing.
 KNOWN_FOR: Final = timedelta(days=29)
 
-_WAITS: Final = (30, 60, 120, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600)
+#: Often at first, then every ten minutes for the two hours in which somebody can pay, then now and then.
+_WAITS: Final = (30, 60, 120, 300, *(600,) * 12, 3600, 3 * 3600, 6 * 3600)
 _TRADE = re.compile(r"([0-9a-hjkmnp-tv-z]{26})-([0-9]{1,5})")
 _BILL = re.compile(r"pay([0-9a-hjkmnp-tv-z]{26})")
 

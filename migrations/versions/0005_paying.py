@@ -43,9 +43,9 @@ CREATE TABLE pay_attempts (
   finished_at timestamptz,
   CONSTRAINT uq_pay_attempts_order_id_turn UNIQUE (order_id, turn)
 );
--- The next one only after the one before can no longer be paid.
+-- The next one only after the one before can no longer be paid. What is paid all the same is another matter.
 CREATE UNIQUE INDEX uq_pay_attempts_live ON pay_attempts (order_id)
-  WHERE state IN ('placing', 'open', 'closing', 'told');
+  WHERE state IN ('placing', 'open', 'closing');
 CREATE INDEX ix_pay_attempts_due ON pay_attempts (workspace_id, next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX ix_pay_attempts_paid ON pay_attempts (account_id, paid_at) WHERE paid_at IS NOT NULL;
 

@@ -288,3 +288,34 @@ def test_a_clock_six_minutes_off_believes_nothing_and_loses_nothing(till: Till) 
     till.work()
     assert till.order(order_id).state == "paid"
     till.check()
+
+
+def test_money_for_an_attempt_that_was_thought_closed_is_taken_while_another_one_is_open(till: Till) -> None:
+    order_id = till.shop.order("ben", through="ann")
+    first = dict(till.checkout(order_id).data)
+    till.shop.rows("UPDATE pay_attempts SET state = 'closed' RETURNING 1")
+    till.checkout(order_id, "ann")
+    assert [one.state for one in till.attempts(order_id)] == ["closed", "open"]
+    till.enter_pin("ben", first)
+    with pytest.raises(BeingPaid):
+        till.checkout(order_id, "ann")
+    till.work()
+    assert till.order(order_id).state == "paid"
+    till.advance(minutes=11)
+    till.work()
+    assert [one.state for one in till.attempts(order_id)] == ["paid", "closed"]
+    till.check()
+
+
+def test_both_attempts_paid_is_one_payment_and_one_surplus(till: Till) -> None:
+    order_id = till.shop.order("ben")
+    first = dict(till.checkout(order_id).data)
+    till.shop.rows("UPDATE pay_attempts SET state = 'closed' RETURNING 1")
+    second = dict(till.checkout(order_id, "ann").data)
+    till.enter_pin("ben", first)
+    till.enter_pin("ann", second)
+    till.work()
+    assert sorted(one.state for one in till.attempts(order_id)) == ["paid", "surplus"]
+    assert till.order(order_id).paid == PRICE
+    assert till.alerts() == ["wechat_pay.payment_surplus"]
+    till.check()
