@@ -182,20 +182,18 @@ def test_two_books_are_sold_one_comes_back_and_everybody_reads_the_same_story(
     live.cli("ledger", "verify")
 
 
+#: B's pages in the other language, and some of them on a desk.
+PAGES = {
+    "phone": (
+        "", "/shop", "/orders", "/me", "/promote", "/rules",
+        "/wallet", "/wallet/withdraw", "/wallet/withdrawals",
+    ),
+    "desk": ("", "/shop", "/wallet"),
+}  # fmt: skip
+
+
 def assert_every_page_is_whole(browser: Browser, live: Live, cookies: Any, campaign: str) -> None:
-    """B's pages in the other language, on a desk too."""
-    pages = (
-        "",
-        "/shop",
-        "/orders",
-        "/me",
-        "/promote",
-        "/wallet",
-        "/wallet/withdraw",
-        "/wallet/withdrawals",
-        "/rules",
-    )
-    for size in ("phone", "desk"):
+    for size, pages in PAGES.items():
         with watched(browser, live.url, size, "zh-CN", storage_state=cookies) as visitor:
             for page in pages:
                 visitor.go(f"/c/{campaign}{page}?lang=zh")
