@@ -93,6 +93,15 @@ def messaging_account(ctx: Ctx, account_id: str) -> ChannelAccount:
     return found
 
 
+def messaging_accounts(ctx: Ctx, also: str = "") -> list[ChannelAccount]:
+    """The accounts people can come to that are in use, and ``also`` whatever its state."""
+    return [
+        row
+        for row in accounts(ctx)
+        if row.provider in rules.MESSAGING and (row.state != "disabled" or row.id == also)
+    ]
+
+
 def opened(ctx: Ctx, row: ChannelAccount) -> Connection:
     """The account with its keys; raises SecretsUnreadable."""
     sealed = sealer(ctx.parts.settings.secret_key).open(row.secrets, row.id)

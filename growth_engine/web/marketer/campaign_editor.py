@@ -10,6 +10,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
@@ -94,6 +95,7 @@ def create() -> Response:
                 template=ready.slug,
                 **_values(ctx, draft),
             )
+            service.update_draft(ctx, made.id, _channel(draft))
             starting.offer_products(ctx, made, ready)
     except Invalid as error:
         return _again(editing, replace(draft, problems=error.extra.get("errors", {})))
@@ -117,6 +119,8 @@ def edit(campaign_id: str) -> str | Response:
         problems={},
         poster=choice,
         plan=campaign.plan_id or "",
+        channel=campaign.channel_account_id or "",
+        channel_default=campaign.channel_default,
     )
     return _page(Editing(campaign.play, campaign.locale, campaign.template, campaign), draft)
 
@@ -132,7 +136,7 @@ def save(campaign_id: str) -> Response:
         return _again(editing, draft)
     try:
         with web.ctx() as ctx:
-            changes = {"title": str(draft.basics["title"]), **_values(ctx, draft)}
+            changes = {"title": str(draft.basics["title"]), **_values(ctx, draft), **_channel(draft)}
             service.update_draft(ctx, campaign_id, changes)
     except Invalid as error:
         return _again(editing, replace(draft, problems=error.extra.get("errors", {})))
@@ -162,6 +166,16 @@ def _values(ctx: Ctx, draft: Draft) -> dict[str, Any]:
     return values
 
 
+def _channel(draft: Draft) -> dict[str, Any]:
+    """Which account carries it, where the form asked for that."""
+    if draft.channel is None:
+        return {}
+    return {
+        "channel_account_id": draft.channel or None,
+        "channel_default": bool(draft.channel) and draft.channel_default,
+    }
+
+
 def _choice_of(ctx: Ctx, campaign: Campaign) -> str:
     if campaign.poster_template_id is None:
         return ""
@@ -181,6 +195,7 @@ def _page(editing: Editing, draft: Draft) -> str:
         draft = replace(draft, poster=_chosen_poster(ctx, draft.poster))
         choices = _poster_choices(ctx, draft.poster)
         plans = membership.plans(ctx)
+        channels = connections.messaging_accounts(ctx, draft.channel or "")
     return render_template(
         "marketer/campaign_editor.html",
         editing=editing,
@@ -190,6 +205,7 @@ def _page(editing: Editing, draft: Draft) -> str:
         draft=draft,
         choices=choices,
         plans=_offered(plans),
+        channels=channels,
         page=campaign_preview.phone_page(campaign, promise),
         placeholders=placeholders(promise),
         preview=campaign_preview.address(editing.play),

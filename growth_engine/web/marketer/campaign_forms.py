@@ -57,6 +57,10 @@ class Draft:
     poster: str = ""
     """``gallery:<slug>`` of a ready poster template, or the id of one of the workspace's own."""
     plan: str = ""
+    channel: str | None = None
+    """Id of the connected account that carries it, empty for none; None: not asked for."""
+    channel_default: bool = False
+    """Whoever comes to the channel by themselves takes part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,16 @@ def read(play: Play, sent: MultiDict[str, str], zone: str) -> Draft:
     starts_at, ends_at = loaded_basics.get("starts_at"), loaded_basics.get("ends_at")
     if starts_at and ends_at and ends_at <= starts_at:
         problems["ends_at"] = [N_("The end must come after the start.")]
-    return Draft(basics, content, config, problems, sent.get("poster", ""), sent.get("plan", ""))
+    return Draft(
+        basics,
+        content,
+        config,
+        problems,
+        sent.get("poster", ""),
+        sent.get("plan", ""),
+        sent.get("channel"),
+        "channel_default" in sent,
+    )
 
 
 def _load(schema: Schema, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
