@@ -22,7 +22,8 @@ from growth_engine.kit.errors import GrowthError
 _TRIES = 50
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
-_USER_AGENT = "Mozilla/5.0 (Linux; Android 15) GrowthEngineDemo/1 MicroMessenger/8.0"
+#: No MicroMessenger in it: inside WeChat people are recognised by openid, and these register by number.
+_USER_AGENT = "Mozilla/5.0 (Linux; Android 15) GrowthEngineDemo/1"
 _HIDDEN = re.compile(r"<input\b[^>]*>")
 _ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
 _OWN_LINK = re.compile(r'value="[^"]*/i/([0-9a-z]+)"')

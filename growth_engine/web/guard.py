@@ -39,6 +39,13 @@ POLICY = "; ".join(
         "frame-ancestors 'self'",
     ]
 )
+
+
+def policy_with_script(origin: str) -> str:
+    """The same for a page that loads one script of somebody else's: WeChat's, inside WeChat."""
+    return POLICY.replace("script-src 'self'", f"script-src 'self' {origin}")
+
+
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",

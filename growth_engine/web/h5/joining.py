@@ -25,7 +25,7 @@ from growth_engine.people.rules import Identity
 from growth_engine.plays import invites, participation
 from growth_engine.plays.participation import JoinAsk, JoinOutcome
 from growth_engine.plays.words import reason_text
-from growth_engine.web.h5 import buying, limits, notice
+from growth_engine.web.h5 import buying, limits, notice, wechat_visitor
 from growth_engine.web.h5.visit import Shown, Visit, remember
 
 log = structlog.get_logger(__name__)
@@ -53,12 +53,15 @@ class Draft:
     """Takes part already and only wants back to their page, from another browser."""
     basket: Sequence[tuple[str, int]] = ()
     """What is to be ordered once they take part: (sku, quantity) of each product."""
+    openid: str = ""
+    """Proven inside WeChat, and what takes the number's place there."""
+    unionid: str = ""
     buyer: str = ""
     """Contact id of a buyer this browser is known to belong to: no number, no name is asked for."""
 
     def ask(self) -> JoinAsk:
         return JoinAsk(
-            identities=[Identity("phone", self.phone)] if self.phone else [],
+            identities=[Identity(kind, value) for kind, value in self._names() if value],
             contact_id=self.buyer or None,
             nickname=self.nickname,
             locale=self.locale,
@@ -67,6 +70,9 @@ class Draft:
             device=web.visitor_id(),
             address=self.address or None,
         )
+
+    def _names(self) -> tuple[tuple[str, str], ...]:
+        return (("phone", self.phone), ("openid", self.openid), ("unionid", self.unionid))
 
     def key(self) -> str:
         """The same form sent twice is one Event; with anything changed it is another."""
@@ -79,9 +85,14 @@ class Draft:
 
 
 def draft_of(campaign: Shown, typed: Mapping[str, str], token: str) -> Draft:
+    phone = typed.get("phone", "")
+    # With a number typed the openid is not used to join: the two may be different people's.
+    known = wechat_visitor.proven(campaign.workspace_id) if not phone and wechat_visitor.inside() else None
     return Draft(
         campaign_id=campaign.id,
-        phone=typed["phone"],
+        phone=phone,
+        openid=known.openid if known else "",
+        unionid=known.unionid if known else "",
         nickname=typed["nickname"],
         token=token,
         consent=wording(campaign),
@@ -109,6 +120,8 @@ def begin(visit: Visit, draft: Draft) -> bool:
 
     Typing a number must not open the page of whoever it belongs to.
     """
+    if draft.openid:
+        return True
     owner = people.by_identity(visit.ctx, Identity("phone", draft.phone))
     if owner is not None and owner in visit.family:
         return True
@@ -139,7 +152,8 @@ def enter(visit: Visit, draft: Draft) -> Response:
     owner = people.by_identity(visit.ctx, Identity("phone", draft.phone))
     if owner is None:  # erased while the code was on its way
         return make_response(redirect(url_for("h5_landing.public", campaign_id=draft.campaign_id), 303))
-    people_service.prove(visit.ctx, owner, "phone", draft.phone)
+    owner = people_service.prove(visit.ctx, owner, "phone", draft.phone)
+    owner = wechat_visitor.bind(visit.ctx, owner)
     response = make_response(redirect(url_for("h5_me.page", campaign_id=draft.campaign_id), 303))
     remember(response, visit.campaign.workspace_id, owner)
     drop(response)
@@ -162,7 +176,7 @@ def finish(campaign: Shown, draft: Draft, family: list[str]) -> Response | tuple
         return response
     if outcome.participant is None:
         return _refused(campaign, outcome)
-    if not draft.proven and not _is_theirs(campaign, outcome, family):
+    if not draft.proven and not draft.openid and not _is_theirs(campaign, outcome, family):
         return ask_for_code(campaign, draft)
     if outcome.participant["state"] == "blocked":
         return _refused(campaign, outcome)
@@ -194,9 +208,7 @@ def _is_theirs(campaign: Shown, outcome: JoinOutcome, family: list[str]) -> bool
 def _welcome(campaign: Shown, draft: Draft, outcome: JoinOutcome) -> Response:
     participant = outcome.participant
     assert participant is not None
-    if draft.proven:
-        with web.parts().open(campaign.workspace_id) as ctx:
-            people_service.prove(ctx, participant["contact_id"], "phone", draft.phone)
+    _note_proofs(campaign, draft, participant["contact_id"])
     request_poster(campaign, participant["id"])
     if draft.basket:
         ask = JoinAsk(contact_id=participant["contact_id"], invite_token=draft.token or None)
@@ -207,6 +219,18 @@ def _welcome(campaign: Shown, draft: Draft, outcome: JoinOutcome) -> Response:
         drop(response)
     remember(response, campaign.workspace_id, participant["contact_id"])
     return response
+
+
+def _note_proofs(campaign: Shown, draft: Draft, contact_id: str) -> None:
+    """Write down what was shown to be theirs: the number by its code, the openid by WeChat."""
+    with web.parts().open(campaign.workspace_id) as ctx:
+        if draft.proven and draft.phone:
+            contact_id = people_service.prove(ctx, contact_id, "phone", draft.phone)
+        if draft.openid:
+            names = (("openid", draft.openid), ("unionid", draft.unionid))
+            wechat_visitor.add(ctx, contact_id, [Identity(kind, value) for kind, value in names if value])
+        else:
+            wechat_visitor.bind(ctx, contact_id)
 
 
 def _order(campaign: Shown, draft: Draft, ask: JoinAsk) -> Response:

@@ -119,7 +119,7 @@ def _addresses(visit: Visit, token: str | None) -> Addresses:
     here = (
         url_for("h5_landing.invite", token=token) if token else url_for("h5_landing.public", campaign_id=id_)
     )
-    share = share_values(visit.campaign, here)
+    share = share_values(visit.campaign, _own_link(visit) or here)
     return Addresses(
         register=url_for("h5_register.form", campaign_id=id_, i=token),
         rules=url_for("h5_rules.page", campaign_id=id_, i=token),
@@ -130,6 +130,13 @@ def _addresses(visit: Visit, token: str | None) -> Addresses:
         image=share["share_image"],
         shop=url_for("h5_shop.page", campaign_id=id_, i=token) if visit.campaign.sells else "",
     )
+
+
+def _own_link(visit: Visit) -> str:
+    """Who takes part and passes the page on invites for themselves; empty for everybody else."""
+    if visit.me is None or visit.me.state != "active":
+        return ""
+    return url_for("h5_landing.invite", token=visit.me.invite_token)
 
 
 def _count_visit(campaign: Shown) -> None:

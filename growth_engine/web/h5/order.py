@@ -9,12 +9,11 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from growth_engine.kit import web
-from growth_engine.orders import providers, service
 from growth_engine.orders import queries as orders
+from growth_engine.orders import service
 from growth_engine.orders.models import Order
-from growth_engine.orders.providers import Checkout, Payer
 from growth_engine.plays.words import reason_text
-from growth_engine.web.h5 import limits
+from growth_engine.web.h5 import limits, wechat_pay
 from growth_engine.web.h5.order_view import STANDINGS, fingerprint, order_view, standing_of
 from growth_engine.web.h5.owners import check_shop, not_theirs
 from growth_engine.web.h5.register import nonce_sent
@@ -23,8 +22,6 @@ from growth_engine.web.h5.visit import Visit, campaign_values, visiting
 bp = Blueprint("h5_order", __name__)
 
 PER_PAGE = 20
-#: Who takes the buyers' money.
-_WAY_TO_PAY = "manual"
 #: The page looks again after so many seconds, each time a little later.
 _FIRST_LOOK, _SLOWEST_LOOK = 3, 30
 _MOST_LOOKS = 40
@@ -65,13 +62,15 @@ def page(campaign_id: str, order_id: str) -> Answer:
         assert visit.contact is not None
         view = order_view(visit.ctx, _own(visit, order_id))
         seen = fingerprint(view.order, visit.ctx.now())
-        campaign, payer = visit.campaign, Payer(visit.contact.id)
-    checkout = _checkout(campaign.workspace_id, view.order, payer) if view.payable else None
+        campaign, payer = visit.campaign, wechat_pay.payer_of(visit)
+        way = wechat_pay.way_to_pay(visit.ctx, view.order)
+    checkout = wechat_pay.checkout(campaign.workspace_id, view.order, payer, way) if view.payable else None
     return render_template(
         "h5/order.html",
         view=view,
         standing=STANDINGS[view.standing],
         checkout=checkout,
+        seen=seen,
         look=_look(view.order, seen, 0) if view.payable else None,
         nonce=web.parts().ids.token(24),
         contact=campaign.copy.get("contact", ""),
@@ -115,11 +114,6 @@ def _own(visit: Visit, order_id: str) -> Order:
     if order.campaign_id != visit.campaign.id or order.contact_id not in visit.family:
         raise orders.UnknownOrder
     return order
-
-
-def _checkout(workspace_id: str, order: Order, payer: Payer) -> Checkout:
-    """How to pay; asked with no transaction open, for a provider may ask somebody else."""
-    return providers.provider(_WAY_TO_PAY).checkout(web.parts(), workspace_id, order, payer)
 
 
 def _look(order: Order, seen: str, looks: int) -> tuple[str, int]:

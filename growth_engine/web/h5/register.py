@@ -11,8 +11,9 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.people.rules import clean_nickname, normalise
-from growth_engine.web.h5 import joining, limits, notice
+from growth_engine.web.h5 import joining, limits, notice, wechat_visitor
 from growth_engine.web.h5.visit import Shown, campaign_values, invite_token, visiting
+from growth_engine.web.h5.wechat_name import kept_name
 
 bp = Blueprint("h5_register", __name__)
 
@@ -37,7 +38,7 @@ def form(campaign_id: str) -> Answer:
             return redirect(url_for("h5_me.page", campaign_id=campaign_id))
         if campaign.closed:
             return notice.closed(visit)
-        known_as = visit.contact.nickname if visit.contact else ""
+        known_as = visit.contact.nickname if visit.contact else kept_name()
     return _form(campaign, token, {"nickname": known_as, "phone": ""}, {})
 
 
@@ -45,9 +46,9 @@ def form(campaign_id: str) -> Answer:
 def submit(campaign_id: str) -> Answer:
     limits.require_room("write")
     nonce = nonce_sent()
-    filled, errors = read_person("all")
     with visiting(campaign_id) as visit:
         campaign, family = visit.campaign, visit.family
+        filled, errors = read_person("name" if recognised(campaign) else "all")
         token = invite_token(campaign)
         if errors:
             return _form(campaign, token, typed(), errors), 422
@@ -77,12 +78,13 @@ def typed() -> dict[str, str]:
 def read_person(asked: str) -> tuple[dict[str, str], dict[str, str]]:
     """The cleaned fields, and message ids of what is wrong, by field.
 
-    ``asked``: all, consent (the rest is known) or nothing.
+    ``asked``: all, name (and consent: WeChat has said who it is), consent (the rest is known) or nothing.
     """
     filled: dict[str, str] = {}
     errors: dict[str, str] = {}
-    if asked == "all":
+    if asked in ("all", "name"):
         _read_nickname(filled, errors)
+    if asked == "all":
         _read_phone(filled, errors)
     if asked != "nothing" and request.form.get("consent") != "yes":
         errors["consent"] = N_("Please agree to the rules and the privacy note to take part.")
@@ -109,6 +111,11 @@ def _read_phone(filled: dict[str, str], errors: dict[str, str]) -> None:
         errors["phone"] = error.extra["errors"]["phone"][0]
 
 
+def recognised(campaign: Shown) -> bool:
+    """Whether WeChat has said who this is: then no number need be typed or proved."""
+    return wechat_visitor.inside() and wechat_visitor.proven(campaign.workspace_id) is not None
+
+
 def _form(campaign: Shown, token: str, typed: dict[str, str], errors: dict[str, str]) -> str:
     parts = web.parts()
     return render_template(
@@ -121,6 +128,7 @@ def _form(campaign: Shown, token: str, typed: dict[str, str], errors: dict[str, 
         nonce=request.form.get("nonce") or parts.ids.token(24),
         wording=joining.wording(campaign),
         typed=typed,
+        recognised=recognised(campaign),
         errors=errors,
         copy=campaign.copy,
         friend_days=campaign.promise.get("friend_days", 0),

@@ -96,9 +96,9 @@ def _in_the_way(visit: Visit) -> Answer | None:
 
 
 def _asks(visit: Visit) -> str:
-    """What must be asked about the buyer: everything, their consent only, or nothing."""
+    """What must be asked about the buyer: everything, name and consent, their consent only, or nothing."""
     if visit.contact is None:
-        return "all"
+        return "name" if register.recognised(visit.campaign) else "all"
     return "nothing" if visit.me is not None and visit.me.state == "active" else "consent"
 
 

@@ -209,6 +209,11 @@ def remember(response: Response, workspace_id: str, contact_id: str) -> None:
     web.set_cookie(response, _cookie_name(workspace_id), signed, max_age=web.LONG_COOKIE_SECONDS)
 
 
+def forget(response: Response, workspace_id: str) -> None:
+    """This browser is in somebody else's hands now."""
+    response.delete_cookie(_cookie_name(workspace_id), path="/", samesite="Lax", httponly=True)
+
+
 def _known_contact(workspace_id: str) -> str | None:
     value = _signer().unsign(request.cookies.get(_cookie_name(workspace_id), ""))
     if not isinstance(value, list) or len(value) != 2 or value[0] != workspace_id:

@@ -20,7 +20,7 @@ from growth_engine.payouts import identity, queries, service
 from growth_engine.payouts.preview import Preview, preview
 from growth_engine.payouts.reasons import reason_text
 from growth_engine.web import form_money, forms
-from growth_engine.web.h5 import limits, wallet_view
+from growth_engine.web.h5 import limits, wallet_view, wechat_pay
 from growth_engine.web.h5.buying import SOURCE
 from growth_engine.web.h5.owners import not_theirs
 from growth_engine.web.h5.register import nonce_sent
@@ -119,10 +119,12 @@ def listing(campaign_id: str) -> Answer:
         found, last = queries.payouts_page(
             visit.ctx, contact_ids=visit.family, before=request.args.get("before", ""), limit=PER_PAGE
         )
+        confirm = wechat_pay.confirmations(visit.ctx, found)
     return render_template(
         "h5/withdrawals.html",
         payouts=found,
         said=wallet_view.SAID,
+        confirm=confirm,
         earlier=url_for("h5_withdraw.listing", campaign_id=campaign_id, before=last) if last else "",
         nonce=web.parts().ids.token(24),
         **campaign_values(visit.campaign),
