@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import CompoundSelect, and_, func, or_, select, union
 
 from growth_engine.context import Ctx
 from growth_engine.ledger.models import Account, Book, JournalEntry, LegRow
@@ -58,14 +58,19 @@ def entries(
         )
         query = query.where(JournalEntry.seq.in_(moved))
     if wanted.order is not None:
-        moved = select(LegRow.seq).where(LegRow.book_id == book_id, LegRow.ref.in_(wanted.order.refs))
-        named = and_(
-            # Through the buyer's own Entries, which an index finds.
-            JournalEntry.member == wanted.order.buyer,
-            JournalEntry.body["result"]["order_id"].astext == wanted.order.order_id,
-        )
-        query = query.where(or_(named, JournalEntry.seq.in_(moved)))
+        query = query.where(JournalEntry.seq.in_(_about(book_id, wanted.order)))
     return ctx.session.scalars(query.order_by(JournalEntry.seq.desc()).limit(limit)).all()
+
+
+def _about(book_id: str, order: OrderWanted) -> CompoundSelect[int]:
+    """Sequence numbers of the Entries about an order; two selects, for one with OR would have no index."""
+    moved = select(LegRow.seq).where(LegRow.book_id == book_id, LegRow.ref.in_(order.refs))
+    named = select(JournalEntry.seq).where(
+        JournalEntry.book_id == book_id,
+        JournalEntry.member == order.buyer,
+        JournalEntry.body["result"]["order_id"].astext == order.order_id,
+    )
+    return union(moved, named)
 
 
 def previous_hashes(ctx: Ctx, book_id: str, seqs: Sequence[int]) -> Mapping[int, bytes]:
