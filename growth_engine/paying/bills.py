@@ -152,6 +152,7 @@ def _compare(parts: Parts, workspace_id: str, account_id: str, day: date) -> Non
         told = _payments(ctx, account_id, day, trades, report)
         _refunds(ctx, account_id, day, trades, report)
         _transfers(ctx, account_id, day, flows, report)
+        _took_in(queries.bill(ctx, account_id, day, lock=True), report)
     attempts.post_many(parts, workspace_id, told)
     with parts.open(workspace_id) as ctx:
         _keep(ctx, account_id, day, report)
@@ -269,15 +270,17 @@ def _keep(ctx: Ctx, account_id: str, day: date, report: Report) -> None:
     row.state, row.next_at, row.error, row.tries = "compared", None, "", 0
     row.payments, row.refunds, row.transfers = report.payments, report.refunds, report.transfers
     row.foreign_lines = report.foreign
-    known = {(one["kind"], one["number"]) for one in row.taken_in}
-    row.taken_in = [
-        *row.taken_in,
-        *(one for one in report.taken_in if (one["kind"], one["number"]) not in known),
-    ]
     row.findings, row.compared_at = report.findings, ctx.now()
     subject = f"{account_id}:{day}"
     failing = {FINDINGS: _in_words(report.findings)} if report.findings else {}
     alerts.settle(ctx, subject, failing, [FINDINGS, MISSING])
+
+
+def _took_in(row: PayBill, report: Report) -> None:
+    """Said together with taking it in: comparing again finds it known."""
+    known = {(one["kind"], one["number"]) for one in row.taken_in}
+    new = [one for one in report.taken_in if (one["kind"], one["number"]) not in known]
+    row.taken_in = [*row.taken_in, *new]
 
 
 def _in_words(findings: Iterable[Mapping[str, Any]]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from growth_engine.channels.contract import WAITS_FOR_STAFF, Reason
 from growth_engine.channels.errors import ChannelError
-from growth_engine.channels.wechat_pay import WechatPay
+from growth_engine.channels.wechat_pay import WechatPay, forms
 from growth_engine.connections import rules as connections
 from growth_engine.context import Ctx, Parts
+from growth_engine.kit.errors import Invalid
 from growth_engine.ledger import alerts
 from growth_engine.paying import rules
 from growth_engine.paying.queries import Merchant
@@ -22,6 +23,16 @@ def client(parts: Parts, merchant: Merchant) -> WechatPay:
 def notify_url(parts: Parts, account_id: str) -> str:
     """Where WeChat Pay tells us what became of orders, refunds and transfers of an account."""
     return connections.callback_url(parts.settings.public_url, rules.PROVIDER, account_id)
+
+
+def notify_url_if_any(parts: Parts, account_id: str) -> str:
+    """The same where an address is welcome and not needed: empty when WeChat Pay would not take ours."""
+    url = notify_url(parts, account_id)
+    try:
+        forms.require_notify_url(url)
+    except Invalid:
+        return ""  # the jobs ask; they do so anyway
+    return url
 
 
 def note_trouble(ctx: Ctx, account_id: str, error: ChannelError) -> None:

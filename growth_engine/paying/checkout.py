@@ -15,7 +15,7 @@ from growth_engine.channels.contract import Reason
 from growth_engine.channels.errors import ChannelError, GoneForGood
 from growth_engine.channels.wechat_pay import NewOrder, Orders
 from growth_engine.context import Ctx, Parts
-from growth_engine.kit.errors import Conflict, Unavailable
+from growth_engine.kit.errors import Conflict, Invalid, Unavailable
 from growth_engine.kit.i18n import N_
 from growth_engine.orders import queries as orders
 from growth_engine.orders.models import Order
@@ -201,6 +201,10 @@ def _place(parts: Parts, workspace_id: str, api: Orders, attempt: PayAttempt) ->
         with parts.open(workspace_id) as ctx:
             attempts.note_error(ctx, attempt.number, error)
         raise CheckoutBusy from error
+    except Invalid as error:  # said by our own check: it was not sent
+        with parts.open(workspace_id) as ctx:
+            attempts.end(ctx, attempt.number, "refused", str(error))
+        raise CheckoutRefused(params={"number": error.params.get("what", error.code)}) from None
     with parts.open(workspace_id) as ctx:
         kept = ctx.session.scalar(
             update(PayAttempt)

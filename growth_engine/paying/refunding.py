@@ -190,7 +190,7 @@ def _ask(parts: Parts, workspace_id: str, api: Refunds, row: RefundRequest) -> N
                     refund=row.amount,
                     total=row.total,
                     reason=row.reason[: rules.LONGEST_REASON],
-                    notify_url=calls.notify_url(parts, row.account_id),
+                    notify_url=calls.notify_url_if_any(parts, row.account_id),
                     currency=row.currency,
                 )
             )

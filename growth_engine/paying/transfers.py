@@ -109,7 +109,7 @@ def _begin(ctx: Ctx, ask: Ask, merchant: Merchant) -> PayTransfer | Failed:
         scene=settings["transfer_scene"],
         reports=_reports(settings),
         remark=settings["transfer_note"],
-        notify_url=calls.notify_url(ctx.parts, merchant.account_id),
+        notify_url=calls.notify_url_if_any(ctx.parts, merchant.account_id),
         state=SENDING,
         bill_no="",
         package="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -319,3 +320,13 @@ def test_both_attempts_paid_is_one_payment_and_one_surplus(till: Till) -> None:
     assert till.order(order_id).paid == PRICE
     assert till.alerts() == ["wechat_pay.payment_surplus"]
     till.check()
+
+
+def test_an_address_wechat_pay_would_not_call_is_said_at_once(till: Till) -> None:
+    order_id = till.shop.order("ben")
+    settings = dataclasses.replace(till.parts.settings, public_url="http://shop.example.com")
+    till.parts = dataclasses.replace(till.parts, settings=settings)
+    with pytest.raises(checkout.CheckoutRefused, match="https"):
+        till.checkout(order_id)
+    assert [one.state for one in till.attempts(order_id)] == ["refused"]
+    assert till.asked("/v3/pay") == 0
