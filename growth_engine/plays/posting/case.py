@@ -156,7 +156,7 @@ class Case:
                 self._reserve(effect)
             case TagContact():
                 contact_id = self.member(effect.member).contact_id
-                self.facts.contacts[contact_id].tags.append(effect.tag)
+                self.facts.new_tags.append((contact_id, effect.tag))
             case Remember():
                 self._remember(effect)
             case _:

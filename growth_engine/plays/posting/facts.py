@@ -43,8 +43,6 @@ class Contact:
     source: str = ""
     is_new: bool = False
     """Made by this batch, still to be inserted."""
-    tags: list[str] = field(default_factory=list)
-    """Tags to add."""
 
 
 @dataclass(slots=True)
@@ -149,6 +147,8 @@ class Facts:
     # what decisions add
     new_identities: list[tuple[str, str, str]] = field(default_factory=list)
     new_consents: list[Consent] = field(default_factory=list)
+    new_tags: list[tuple[str, str]] = field(default_factory=list)
+    """(contact id, tag); also of people the batch did not have to know, such as inviters."""
     changed_states: set[tuple[str, str]] = field(default_factory=set)
     grants: list[Grant] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)

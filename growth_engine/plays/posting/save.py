@@ -14,7 +14,7 @@ import orjson
 
 from growth_engine.ledger.contract import Connected
 from growth_engine.ledger.journal import as_json
-from growth_engine.plays.posting.facts import Contact, Facts, Member
+from growth_engine.plays.posting.facts import Facts, Member
 from growth_engine.plays.posting.selling import save as selling
 
 NewId = Callable[[str], str]
@@ -93,7 +93,7 @@ _TAGS = """
 UPDATE contacts SET tags = ARRAY(SELECT DISTINCT unnest(contacts.tags || t.tags) ORDER BY 1)
 FROM (SELECT id, array_agg(tag) AS tags FROM json_to_recordset(%s::json) AS r (id text, tag text)
       GROUP BY id) AS t
-WHERE contacts.id = t.id AND contacts.id = ANY(%s)
+WHERE contacts.id = t.id AND contacts.id = ANY(%s) AND contacts.erased_at IS NULL
 """
 
 _STOCK = "UPDATE stock SET taken = %s WHERE campaign_id = %s AND item = %s"
@@ -111,7 +111,7 @@ class Saver:
         changed = self._changed(facts)
         if any(changed.values()):
             self._conn.execute(_SAVE, {"now": self._now, **as_json(changed)})
-        self._tag([contact for contact in facts.contacts.values() if contact.tags])
+        self._tag(facts.new_tags)
         for (campaign_id, item), stock in facts.stock.items():
             if stock.changed:
                 self._conn.execute(_STOCK, (stock.taken, campaign_id, item))
@@ -165,8 +165,8 @@ class Saver:
             "books": [{"id": c.id, "members": c.members} for c in facts.campaigns.values() if c.grew],
         }  # fmt: skip
 
-    def _tag(self, contacts: list[Contact]) -> None:
-        tags = [{"id": contact.id, "tag": tag} for contact in contacts for tag in contact.tags]
+    def _tag(self, new: list[tuple[str, str]]) -> None:
+        tags = [{"id": contact_id, "tag": tag} for contact_id, tag in new]
         if tags:
             self._conn.execute(_TAGS, (_json(tags), sorted({row["id"] for row in tags})))
 

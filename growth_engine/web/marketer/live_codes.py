@@ -103,7 +103,7 @@ def show(live_code_id: str) -> str:
         url=service.url(web.parts().settings, code),
         targets=targets,
         figures=figures,
-        none=queries.Figures(),
+        unseen=queries.Figures(),
         hinders={one.id: rules.hinders(one, now, zone) for one in targets},
         hindrances=HINDRANCES,
         kinds=rules.KINDS,
