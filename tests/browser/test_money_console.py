@@ -46,7 +46,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(browser: Browser, app: Flask, parts: Parts, workspace: str) -> Iterator[Desk]:
+def desk(
+    request: pytest.FixtureRequest, browser: Browser, app: Flask, parts: Parts, workspace: str
+) -> Iterator[Desk]:
     parts.mirror.load_functions()
     shop = Shop(parts, workspace)
     for who, inviter in (("Ann", None), ("Bob", "Ann"), ("Cid", "Bob")):
@@ -59,12 +61,39 @@ def desk(browser: Browser, app: Flask, parts: Parts, workspace: str) -> Iterator
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
     base = f"http://127.0.0.1:{server.port}"
-    with watched(browser, base, "desk", "en-US") as seen:
+    size, language = getattr(request, "param", ("desk", "en-US"))
+    with watched(browser, base, size, language) as seen:
         seen.page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base}])
         yield Desk(seen, shop, Fans(parts, workspace))
     server.shutdown()
     serving.join(10)
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    "desk", [("phone", "zh-CN"), ("desk", "en-US")], indirect=True, ids=["phone", "desk"]
+)
+def test_every_page_fits_its_window(desk: Desk) -> None:
+    fans, shop = desk.fans, desk.shop
+    shop.mature_all()
+    payout_id = fans.asks(shop.contacts["Bob"], 1_000, "a rather long account, number 6222 0210 0112 3456")
+    campaign, wallet, bob = shop.campaign_id, shop.wallet, shop.contacts["Bob"]
+    for path in (
+        "payouts",
+        f"payouts/{payout_id}?reveal=1",
+        "payouts/results",
+        "payouts/rules",
+        "books",
+        "books/balance",
+        "books/heads",
+        f"books/{wallet}",
+        f"books/{campaign}?entry=5",
+        f"books/{wallet}/accounts/available",
+        f"books/{wallet}/accounts/available?owner={bob}",
+        "alerts",
+        f"campaigns/{campaign}/simulator",
+    ):
+        desk.seen.go(f"/console/{path}")
 
 
 def test_the_queue_is_worked_off_by_keyboard(desk: Desk) -> None:
