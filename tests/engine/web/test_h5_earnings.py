@@ -21,6 +21,7 @@ from growth_engine.payouts.rules import Policy
 from growth_engine.people import service as people_service
 from tests.factories.phones import Phone
 from tests.factories.store import PRICE, A, B, C, Store
+from tests.factories.wallets import deposit
 
 RunJobs = Callable[..., int]
 STAFF = Actor("staff", "stf_test")
@@ -363,6 +364,13 @@ def test_a_wallet_opens_on_its_owners_phone_alone(store: Store) -> None:
     stranger = store.phone(9)
     for page in ("wallet", "wallet/withdraw", "wallet/withdraw/split", "wallet/withdrawals"):
         assert stranger.get(f"/c/{store.id}/{page}").headers["Location"].endswith("/enter"), page
+
+
+def test_money_in_a_currency_that_is_not_paid_out_is_shown_and_explained(store: Store, rich: Phone) -> None:
+    deposit(store.parts, store.workspace_id, contact_of(store, 2), 700, "USD")
+    words = see(rich, f"/c/{store.id}/wallet")
+    assert "$7.00" in words
+    assert "Withdrawals are made in CNY, not in USD" in words
 
 
 # -- who may recommend -------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template
 from PIL import Image
 
 from growth_engine.context import Parts
@@ -18,10 +19,13 @@ from growth_engine.kit.clock import FixedClock
 from growth_engine.ledger.contract import Event, Received
 from growth_engine.orders import service as orders_service
 from growth_engine.people import service as people_service
-from growth_engine.plays import participation, service
+from growth_engine.plays import participation, service, templates
 from growth_engine.plays.ordering import Wanted, place_order
 from growth_engine.plays.participation import JoinAsk
+from growth_engine.plays.registry import play
 from growth_engine.posters import uploads
+from growth_engine.web.h5 import visit
+from growth_engine.web.h5.landing_view import landing_view, selling_view
 from tests.factories.phones import Phone, publish_campaign
 from tests.factories.store import PRICE, A, B, C, Store
 
@@ -93,6 +97,18 @@ def test_pages_of_selling_are_none_of_a_campaign_that_sells_nothing(
     for page in ("shop", "orders", "wallet", "promote", "wallet/withdraw", "wallet/withdrawals"):
         assert visitor.get(f"/c/{referral}/{page}").status_code == 409, page
         assert "does not sell anything" in visitor.text()
+
+
+def test_a_draft_that_sells_can_be_previewed_before_it_has_products(app: Flask, parts: Parts) -> None:
+    ready = templates.template("book-fans")
+    draft = SimpleNamespace(title="T", locale="en", content=ready.content("en"), starts_at=None, ends_at=None)
+    promise = play("distribution").promise(play("distribution").Config().load(ready.config("en")))
+    view = landing_view(draft, promise, now=parts.clock.now(), brand="B", selling=selling_view(promise, "en"))
+    with app.test_request_context("/"):
+        page = render_template("h5/landing.html", campaign_id="", **visit.landing_values(view))
+    assert "20%" in page
+    assert "No income is promised" in page
+    assert "days arrive by themselves" not in page
 
 
 # -- the sheet ---------------------------------------------------------------------------------------
