@@ -79,7 +79,7 @@ def place_order(
     with parts.open(workspace_id) as ctx:
         if not sells(play(queries.campaign(ctx, campaign_id).play)):
             raise NothingSold
-        if external_id and (before := _placed_before(ctx, campaign_id, external_id, currency, lines)):
+        if external_id and (before := _placed_before(ctx, campaign_id, external_id, ask, currency, lines)):
             return before
         participant = _known(ctx, campaign_id, ask)
     reasons: Sequence[Reason] = ()
@@ -137,10 +137,10 @@ def _known(ctx: Ctx, campaign_id: str, ask: JoinAsk) -> Mapping[str, Any] | None
 
 
 def _placed_before(
-    ctx: Ctx, campaign_id: str, external_id: str, currency: str, lines: Sequence[Wanted]
+    ctx: Ctx, campaign_id: str, external_id: str, ask: JoinAsk, currency: str, lines: Sequence[Wanted]
 ) -> OrderOutcome | None:
     """The order of this name, whoever its buyer is by now (people are merged). Raises ``PayloadMismatch``
-    when it was for something else."""
+    when it was for something or somebody else."""
     order = orders.by_external_id(ctx, external_id)
     if order is None:
         return None
@@ -153,9 +153,21 @@ def _placed_before(
         placed
     ):
         raise PayloadMismatch
+    if not _is_buyer(ctx, order.contact_id, ask):
+        raise PayloadMismatch
     buyer = queries.by_numbers(ctx, campaign_id, [order.buyer])[order.buyer][0]
     record = participation.participant_record(ctx, buyer.id)
     return OrderOutcome(True, (), order.id, record, duplicate=True)
+
+
+def _is_buyer(ctx: Ctx, contact_id: str, ask: JoinAsk) -> bool:
+    """Whether ``ask`` names the contact an order was placed for; of the erased nobody can tell any more."""
+    try:
+        kept = people.contact(ctx, contact_id).id
+    except people.UnknownContact:
+        return True
+    named = set(people.owners(ctx, ask.identities).values())
+    return kept in named or (ask.contact_id is not None and kept == people.contact(ctx, ask.contact_id).id)
 
 
 def _check(lines: Sequence[Wanted], external_id: str | None) -> None:

@@ -67,7 +67,7 @@ def tree(campaign_id: str) -> str:
     )
 
 
-@bp.get("/<campaign_id>/tree/<int:number>/children")
+@bp.get("/<campaign_id>/tree/<int(max=9_999_999_999):number>/children")
 @web.require_staff("marketer")
 def children(campaign_id: str, number: int) -> str:
     """A page of those somebody brought, for htmx."""

@@ -40,7 +40,7 @@ class Live:
     """Net sales to the two levels below."""
 
 
-@bp.get("/<campaign_id>/promoters/<int:number>")
+@bp.get("/<campaign_id>/promoters/<int(max=9_999_999_999):number>")
 @web.require_staff("marketer")
 def show(campaign_id: str, number: int) -> str:
     with web.ctx() as ctx:

@@ -13,6 +13,7 @@ from growth_engine.ledger.contract import PayloadMismatch
 from growth_engine.ledger.money import CAMPAIGN, EXPENSE, PLATFORM, WALLET
 from growth_engine.orders.queries import products
 from growth_engine.orders.service import Came, change_product, take_payments
+from growth_engine.people import erasure
 from growth_engine.people.merging import merge
 from growth_engine.people.rules import Identity
 from growth_engine.plays.ordering import OrderOutcome, Wanted, place_order
@@ -206,3 +207,28 @@ def test_a_shops_order_is_the_same_after_its_buyer_was_merged_with_somebody(part
     assert (again.order_id, again.duplicate) == (first.order_id, True)
     with pytest.raises(PayloadMismatch):
         order(2)
+
+
+def test_a_shops_order_is_not_sent_again_for_somebody_else(parts: Parts, shop: Shop) -> None:
+    def order(who: str) -> OrderOutcome:
+        return place_order(
+            parts,
+            shop.workspace_id,
+            shop.campaign_id,
+            JoinAsk(identities=[Identity("external_id", who)], nickname=who, consent="v1"),
+            [Wanted("book", 1)],
+            currency="CNY",
+            source="api",
+            key=parts.ids.new("key"),
+            external_id="shop-8",
+        )
+
+    assert order("cid").accepted
+    shop.join("dora")
+    for who in ("dora", "somebody never seen"):
+        with pytest.raises(PayloadMismatch):
+            order(who)
+    assert order("cid").duplicate
+    with parts.open(shop.workspace_id) as ctx:
+        erasure.erase(ctx, shop.contacts["cid"])
+    assert order("cid").duplicate

@@ -124,3 +124,9 @@ def test_the_best_earners_come_first(console: Console, shop: Shop) -> None:
     following = re.search(r'href="([^"]+cursor=[^"]+)"', first)
     assert following
     assert f'value="{shop.numbers["Ann"]}" data-pick' in console.get(unescape(following[1]))
+
+
+def test_a_number_nobody_can_have_is_not_found(console: Console, shop: Shop) -> None:
+    for number in ("0", "7777", "9" * 30):
+        console.get(f"{base(shop)}/promoters/{number}", status=404)
+    console.get(f"{base(shop)}/tree/{'9' * 30}/children", status=404)
