@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from growth_engine.context import Ctx
@@ -43,6 +43,8 @@ class Arrival:
     participant_id: str = ""
     late: bool = False
     """They had left again by the time we heard of it."""
+    first: bool = False
+    """Never heard of before: nothing can be waiting for them."""
 
 
 def arrive(ctx: Ctx, came: Came) -> Arrival:
@@ -59,6 +61,7 @@ def arrive(ctx: Ctx, came: Came) -> Arrival:
         arrival = Arrival(_meet(ctx, came, known), late=late)
     else:
         arrival = _join(ctx, came, campaign_id, token, late=late)
+    arrival = replace(arrival, first=known is None)
     for other in back:
         if other != campaign_id:
             _submit(ctx, came, other, "", f"{came.key}:{other}")
@@ -152,7 +155,8 @@ def send_poster(ctx: Ctx, came: Came, arrival: Arrival) -> None:
     if arrival.participant_id and not arrival.late:
         assert arrival.campaign is not None
         to = To(came.account_id, came.person, arrival.contact_id, came.at)
-        deliveries.add_poster(ctx, to, f"poster:{came.key}", arrival.campaign.id, arrival.participant_id)
+        key, campaign_id = f"poster:{came.key}", arrival.campaign.id
+        deliveries.add_poster(ctx, to, key, campaign_id, arrival.participant_id, first=arrival.first)
 
 
 def latest_open(ctx: Ctx, contact_id: str) -> Participant | None:

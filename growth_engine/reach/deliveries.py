@@ -78,9 +78,12 @@ def add(
         ctx.ring(JOB)
 
 
-def add_poster(ctx: Ctx, to: To, key: str, campaign_id: str, participant_id: str) -> None:
-    """Send a participant their poster. One that waits already is tried again instead of sent twice."""
-    waiting = queries.waiting_poster(ctx, participant_id, to.account_id)
+def add_poster(
+    ctx: Ctx, to: To, key: str, campaign_id: str, participant_id: str, *, first: bool = False
+) -> None:
+    """Send a participant their poster. One that waits already is tried again instead of sent twice;
+    ``first``: there can be none."""
+    waiting = None if first else queries.waiting_poster(ctx, participant_id, to.account_id)
     if waiting is None:
         add(ctx, to, "poster", key, {}, campaign_id=campaign_id, participant_id=participant_id)
     else:

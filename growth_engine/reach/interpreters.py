@@ -48,7 +48,8 @@ def came(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:
     arrival = arrivals.arrive(ctx, who)
     if arrival.late:
         return None
-    deliveries.wake(ctx, who.account_id, who.person)
+    if not arrival.first:
+        deliveries.wake(ctx, who.account_id, who.person)
     arrivals.send_poster(ctx, who, arrival)
     return TextReply(rules.cut(arrival.text)) if arrival.text else None
 
