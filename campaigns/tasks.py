@@ -67,13 +67,14 @@ class Tier(ladder.Rung):
 
     @validates_schema
     def _is_whole(self, data: Mapping[str, Any], **_: Any) -> None:
-        if data["kind"] == "days" and not data["days"]:
+        is_days = data.get("kind", "days") == "days"
+        if is_days and not data.get("days"):
             raise ValidationError([N_("Say how many days.")], "days")
-        if data["kind"] != "days" and data["days"]:
+        if not is_days and data.get("days"):
             raise ValidationError([N_("Days belong to a step that is worth days; put 0 here.")], "days")
-        if data["kind"] != "days" and not data["label"]:
+        if not is_days and not data.get("label"):
             raise ValidationError([N_("Say what the reward is called.")], "label")
-        if data["kind"] != "days" and not data["text"]:
+        if not is_days and not data.get("text"):
             raise ValidationError([N_("Write what the winner is to read.")], "text")
 
 
@@ -127,8 +128,9 @@ class Config(SharedConfig):
 
     @validates_schema
     def _adds_up(self, data: Mapping[str, Any], **_: Any) -> None:
-        ladder.check_climb(data["tiers"])
-        if data["when_empty"] == "days_instead" and not data["instead_days"]:
+        # A part of the rules is checked, too, before it joins the rest: what is not there is not wrong.
+        ladder.check_climb(data.get("tiers", ()))
+        if data.get("when_empty") == "days_instead" and not data.get("instead_days", 1):
             raise ValidationError([N_("Say how many days.")], "instead_days")
 
 

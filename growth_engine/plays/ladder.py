@@ -48,7 +48,7 @@ class Prize:
 
 def check_climb(tiers: Sequence[Tier]) -> None:
     """Raises ValidationError unless every rung is higher than the one before."""
-    steps = [tier["invites"] for tier in tiers]
+    steps = [tier["invites"] for tier in tiers if "invites" in tier]
     if steps != sorted(set(steps)):
         raise ValidationError([N_("Each step needs more invites than the one before.")], "tiers")
 

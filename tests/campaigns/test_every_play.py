@@ -83,6 +83,14 @@ def test_the_default_config_round_trips(slug: str) -> None:
 
 
 @every_play
+def test_a_part_of_a_config_can_be_checked_by_itself(slug: str) -> None:
+    """The API checks what is changed before it joins the rest."""
+    config = play(slug).Config().load({})
+    for part in ({}, *({name: value} for name, value in config.items())):
+        assert play(slug).Config(partial=True).validate(part) == {}
+
+
+@every_play
 def test_every_option_has_a_label_for_the_console(slug: str) -> None:
     for name, field in play(slug).Config().fields.items():
         assert field.metadata.get("label"), f"{slug}: {name} has no label"
