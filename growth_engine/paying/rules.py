@@ -10,6 +10,7 @@ from typing import Final
 
 from growth_engine.channels.wechat_pay.shapes import Refund, Transaction, Transfer
 from growth_engine.channels.wechat_pay.transfers import CONFIRM_WITHIN
+from growth_engine.kit.i18n import N_
 from growth_engine.payouts.providers import Failed, Paid, Waiting
 
 PROVIDER: Final = "wechat_pay"
@@ -163,6 +164,19 @@ def waiting(transfer: Transfer, now: datetime, until: datetime | None) -> Waitin
     if until is not None and until > now:
         again = min(again, until - now + GRACE)
     return Waiting(transfer.bill_no, again)
+
+
+#: What a withdrawal that failed is told with (message ids); others are WeChat Pay's own words.
+FAILURES: Final[Mapping[str, str]] = {
+    "expired": N_("Not confirmed within a day."),
+    "cancelled": N_("Taken back before it was confirmed."),
+    "wechat_pay_currency": N_("WeChat Pay takes CNY only."),
+    "below_least_transfer": N_("Less than WeChat Pay carries."),
+    "real_name_needed": N_("From 2000 yuan on WeChat Pay needs the recipient's real name."),
+    "not_known_in_wechat": N_("The recipient is not known in your Official Account."),
+    "PAYEE_ACCOUNT_ABNORMAL": N_("The recipient's WeChat account cannot receive money."),
+    "NAME_NOT_CORRECT": N_("The real name is another one than WeChat knows."),
+}
 
 
 # ── Words ───────────────────────────────────────────────────────────────────────────────────────────────

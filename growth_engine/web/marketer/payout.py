@@ -16,6 +16,7 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import GrowthError
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.ledger.money import wallet_book
+from growth_engine.paying.rules import FAILURES
 from growth_engine.payouts import providers, queries, queue_queries, rules, sheets, statement
 from growth_engine.payouts.models import Payout, WalletPolicy
 from growth_engine.payouts.queries import Verdict
@@ -152,7 +153,8 @@ def _end(payout: Payout, seqs: Mapping[str, int]) -> Step:
         "cancelled": _("Cancelled by its owner; the money is back in the wallet."),
     }
     text = words.get(payout.state, payout.state)
-    return Step(payout.finished_at, text, "arrow-back-up", payout.error, seqs.get("payout_void"))
+    why = translate(FAILURES.get(payout.error, payout.error)) if payout.state == "failed" else payout.error
+    return Step(payout.finished_at, text, "arrow-back-up", why, seqs.get("payout_void"))
 
 
 def _amount(minor: int, payout: Payout) -> str:

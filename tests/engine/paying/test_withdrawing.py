@@ -8,6 +8,7 @@ import pytest
 
 from growth_engine.context import Parts
 from growth_engine.paying import queries, rules, transfers
+from growth_engine.people import service as people
 from growth_engine.sandbox import Sandbox, faults
 from tests.factories.selling import PRICE
 from tests.factories.tills import Till
@@ -315,3 +316,25 @@ def test_keys_move_from_certificate_to_public_key_while_money_is_under_way(
     assert till.payout(payout_id).state == "paid"
     assert {state for _, state, _ in till.inbox()} == {"done"}
     till.check()
+
+
+def test_who_was_paid_is_forgotten_when_it_is_over_and_with_the_person(rich: Till) -> None:
+    order_id = rich.shop.order("ann")
+    rich.checkout(order_id, "ann")
+    payout_id = rich.withdraw("ann", 1_000)
+    rich.work()
+    openid, contact = rich.phones["ann"].openid(), rich.shop.contacts["ann"]
+    with rich.parts.open(rich.workspace) as ctx:
+        held = people.export(ctx, contact)
+        people.erase(ctx, contact)
+    assert held["pay_transfers"][0]["openid"] == openid
+    assert held["pay_attempts"][0]["openid"] == openid
+    assert rich.attempts(order_id)[0].openid == ""
+    rich.run(25, 1)  # what was under way comes to its end
+    assert rich.payout(payout_id).state == "failed"
+    left = rich.shop.rows(
+        "SELECT 1 FROM pay_transfers WHERE openid <> '' OR package <> ''"
+        " UNION ALL SELECT 1 FROM pay_attempts WHERE openid <> ''"
+    )
+    assert left == []
+    rich.check()
