@@ -125,7 +125,9 @@ class Line:
 _LINES = text(
     "SELECT l.seq, l.line, n.at, n.kind, l.currency, l.account, l.amount, l.ref,"
     " o.id AS payout_id, o.state, o.net, o.tax, o.fee, c.id AS commission_id, c.order_id, r.number,"
-    " c.campaign_id, c.level, c.reason, g.title"
+    # What was said when it was done: the commission itself only knows what was said last.
+    " c.campaign_id, c.level, g.title, jsonb_path_query_first(n.body,"
+    "  '$.reasons[*] ? (@.code like_regex \"_by_hand$\").params.reason') #>> '{}' AS reason"
     " FROM (SELECT * FROM legs WHERE book_id = :book AND account IN ('available', 'reserved')"
     "        AND owner = ANY(:family) AND (seq, line) < (:seq, :line)) AS l"
     " JOIN entries n ON n.book_id = :book AND n.seq = l.seq"

@@ -210,3 +210,14 @@ def test_whatever_happens_in_whatever_order_the_wallet_adds_up(
         lines, more = statement.lines(ctx, shop.contacts["ann"], limit=500)
     assert more is None
     assert sum(one.amount for one in lines) == held.available - held.debt
+
+
+def test_each_movement_says_the_reason_it_was_made_for(parts: Parts, workspace: str) -> None:
+    shop = opened(parts, workspace)
+    shop.buy("ben")
+    [[commission]] = shop.rows("SELECT id FROM commissions")
+    shop.act("mature", commission, reason="well done")
+    shop.act("void", commission, reason="bought by himself")
+    with parts.open(workspace) as ctx:
+        found, _ = statement.lines(ctx, shop.contacts["ann"])
+    assert [(one.amount, one.note) for one in found] == [(-SHARE, "bought by himself"), (SHARE, "well done")]
