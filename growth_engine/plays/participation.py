@@ -238,6 +238,22 @@ def void_second(parts: Parts, workspace_id: str, kept_id: str, merged_id: str) -
     return _submit(parts, workspace_id, "block", facts, "people", f"merged:{merged_id}")
 
 
+def known_before(parts: Parts, workspace_id: str, contact_id: str, key: str) -> list[Posted]:
+    """After a merge: whoever was known under another name before they took part was no newcomer."""
+    with parts.open(workspace_id) as ctx:
+        known_since = people.contact(ctx, contact_id).first_seen_at
+        facts = [
+            (one.campaign_id, {"contact_id": one.contact_id})
+            for one in queries.participations(ctx, [contact_id])
+            if known_since < one.joined_at
+            and any(
+                edge.state in ("valid", "left")
+                for edge in queries.edges_of_invitee(ctx, one.campaign_id, one.number)
+            )
+        ]
+    return _submit(parts, workspace_id, "known", facts, "people", key)
+
+
 def _submit(
     parts: Parts,
     workspace_id: str,

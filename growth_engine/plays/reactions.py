@@ -36,3 +36,12 @@ def restore_participations(ctx: Ctx, event: ContactUnblocked) -> None:
 @reaction(ContactsMerged)
 def void_second_participation(ctx: Ctx, event: ContactsMerged) -> None:
     participation.void_second(ctx.parts, ctx.workspace_id, event.kept_id, event.merged_id)
+
+
+@reaction(ContactsMerged)
+def withdraw_helps_of_people_known_before(ctx: Ctx, event: ContactsMerged) -> None:
+    try:
+        kept_id = people.contact(ctx, event.kept_id).id
+    except people.UnknownContact:
+        return
+    participation.known_before(ctx.parts, ctx.workspace_id, kept_id, event.merged_id)

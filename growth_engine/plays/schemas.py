@@ -187,7 +187,7 @@ class EntryShape(Document):
 
     seq = fields.Integer(required=True, metadata={"description": "Gapless in the campaign's book."})
     kind = fields.String(
-        required=True, validate=validate.OneOf(["join", "leave", "block", "unblock", "mark"])
+        required=True, validate=validate.OneOf(["join", "leave", "block", "unblock", "known", "mark"])
     )
     at = Moment(required=True)
     accepted = fields.Boolean(required=True)

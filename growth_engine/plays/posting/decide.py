@@ -32,6 +32,7 @@ class Decider:
             "leave": standing.leave,
             "block": standing.block,
             "unblock": standing.unblock,
+            "known": standing.known,
             "mark": standing.mark,
             "order": Ordering(ids.new, fees).place,
             "payment": orders.pay,

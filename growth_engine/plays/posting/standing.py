@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from growth_engine.ledger.contract import Reason
+from growth_engine.plays.contract import HelpWithdrawn
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Member
 
@@ -55,6 +56,27 @@ def unblock(case: Case) -> None:
     for edge in case.edges_of(member):
         if edge.state == "void":
             case.restore(edge)
+
+
+def known(case: Case) -> None:
+    """The person turned out to have been known before they took part (two contacts, one person): where only
+    newcomers count, they did not. Rewards already earned stay."""
+    member = _member(case)
+    if member is None:
+        return
+    edges = [edge for edge in case.edges_of(member) if edge.state in ("valid", "left")]
+    if not edges or case.campaign.config["new_only"] != "workspace":
+        case.refuse(Reason("already_counted"))
+        return
+    case.draft.reasons.append(Reason("not_new"))
+    for edge in edges:
+        counted = edge.state == "valid"
+        case.set_edge(edge, "refused", "not_new")
+        if counted:
+            inviter = case.member(edge.inviter)
+            case.draft.other = inviter.number
+            case.score(inviter, -1)
+            case.play(HelpWithdrawn(inviter.number, member.number, inviter.valid_invites))
 
 
 def mark(case: Case) -> None:

@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "leave": N_("Leaving"),
     "block": N_("Blocking"),
     "unblock": N_("Unblocking"),
+    "known": N_("People recognised"),
     "mark": N_("Visits"),
 }
 SELLING: Mapping[str, str] = {

@@ -268,7 +268,9 @@ def test_two_accounts_of_one_person_become_one_contact(stage: Stage) -> None:
     stage.later(seconds=1)
     b.do("scan", text=code)
     assert stage.contact("B") != known
+    assert stage.score("A", campaign) == 1
     stage.work()
+    assert stage.score("A", campaign) == 0, "our own records knew them, as we know now"
     assert stage.contact("B") == known
     assert stage.participant("B", campaign).contact_id == known
     assert "<image>" in stage.texts("B")
