@@ -85,7 +85,7 @@ def pay(campaign_id: str, order_id: str) -> Response:
         )
 
     told = _("%(amount)s are marked as paid.", amount=format_amount(amount, order.currency))
-    return _done(order, take, told)
+    return _done(order, take, told, by_hand=bool(web.form_text("external_id")))
 
 
 @bp.post("/<campaign_id>/orders/<order_id>/cancel")
@@ -261,7 +261,8 @@ def _key(prefix: str) -> str:
     return sent if _KEY.fullmatch(sent) else web.parts().ids.new(prefix)
 
 
-def _done(order: Order, act: Callable[[], service.Outcome], told: str) -> Response:
+def _done(order: Order, act: Callable[[], service.Outcome], told: str, *, by_hand: bool = False) -> Response:
+    """``by_hand``: what is done was named by a person, who may have named something else so before."""
     try:
         outcome = act()
     except Invalid as error:
@@ -272,7 +273,10 @@ def _done(order: Order, act: Callable[[], service.Outcome], told: str) -> Respon
     words = _words(outcome)
     if not outcome.accepted:
         return _back(order, words)
-    flash(told, "success")
+    if outcome.duplicate and by_hand:  # the reference of an earlier payment: this one is not counted
+        flash(_("This form was sent before. Here is what became of it."), "info")
+    else:
+        flash(told, "success")
     return redirect(_address(order))
 
 

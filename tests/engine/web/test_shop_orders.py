@@ -104,6 +104,10 @@ def test_a_payment_in_parts_and_one_too_large(console: Console, shop: Shop) -> N
     pay = f"{base(shop)}/orders/{order_id}/pay"
     console.post(pay, {"amount": "20", "external_id": "till-1"})
     assert "Partly paid" in text_of(console.get(f"{base(shop)}/orders/{order_id}"))
+    console.post(pay, {"amount": "20", "external_id": "till-1"})
+    told = text_of(console.get(f"{base(shop)}/orders/{order_id}"))
+    assert "This form was sent before." in told
+    assert "are marked as paid" not in told
     console.post(pay, {"amount": "40", "external_id": "till-2"})
     told = text_of(console.get(f"{base(shop)}/orders/{order_id}"))
     assert "More than is due: CN¥39.00 are still to be paid." in told
