@@ -90,7 +90,7 @@ def _left_with(ctx: Ctx, known: Follower) -> list[str]:
 def _where_to(ctx: Ctx, came: Came, known: Follower | None, back: Sequence[str]) -> tuple[str | None, str]:
     """(campaign, token): whose invite it is; without one where they were before, or, for newcomers, the
     channel's own campaign."""
-    if came.scene:
+    if came.scene and came.scene.isprintable():  # what others put into their codes may be anything
         inviter = queries.participant_by_token(ctx, came.scene)
         if inviter is not None:
             return inviter.campaign_id, came.scene

@@ -21,6 +21,7 @@ from growth_engine.inbox import queries as inbox
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_, translate
+from growth_engine.reach import deliveries
 from growth_engine.web import forms
 from growth_engine.web.navigation import NavItem
 
@@ -182,6 +183,8 @@ def check(account_id: str) -> Response:
     if error:
         flash(_("The platform says no: %(why)s", why=error), "danger")
     else:
+        with web.ctx() as ctx:
+            deliveries.wake_account(ctx, account_id)
         flash(_("The platform accepts these credentials."), "success")
     return redirect(url_for("channels.show", account_id=account_id))
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from growth_engine.app import create_app
 from growth_engine.connections import queries as connections
 from growth_engine.inbox import reception
 from growth_engine.people import service as people
@@ -13,6 +14,7 @@ from growth_engine.plays.models import Campaign
 from growth_engine.reach import deliveries, queries
 from growth_engine.reach.deliveries import To
 from growth_engine.sandbox import faults
+from tests.factories.console import Console
 from tests.factories.stages import Stage
 
 
@@ -150,8 +152,10 @@ def test_wrong_credentials_stop_the_account_are_shown_and_nothing_is_lost(stage:
     with stage.parts.open(stage.workspace) as ctx:
         assert "permission" in str(connections.account(ctx, stage.oa).check_error)
         assert queries.trouble(ctx) == {"staff": 2}
-        deliveries.wake_account(ctx, stage.oa)
     faults.clear(stage.sandbox.world)
+    stage.parts.mirror.load_functions()
+    console = Console(create_app(stage.parts), stage.parts, stage.workspace)
+    console.post(f"/console/channels/{stage.oa}/check")
     stage.work()
     assert (stage.texts("B"), stage.texts("C")) == (["one"], ["two"])
     with stage.parts.open(stage.workspace) as ctx:
