@@ -151,7 +151,7 @@ def poster_in_chat(loop: Loop, who: Person) -> str:
     content = loop.sandbox.world.store.file(picture["media_id"])
     assert content is not None
     with Image.open(io.BytesIO(content)) as shown:
-        (code,) = zxingcpp.read_barcodes(shown.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+        (code,) = zxingcpp.read_barcodes(shown.convert("L"))
     return str(code.text)
 
 

@@ -1,4 +1,4 @@
-"""Signing in on pages inside WeChat: silently for who it is, and by a tap for name and picture."""
+"""Signing in on pages inside WeChat: silently for who it is, and by a tap for the name."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def sign_in_silently() -> Response | None:
 
 @bp.get("/c/<campaign_id>/wechat/name")
 def ask_name(campaign_id: str) -> Answer:
-    """The button that hands over name and picture: WeChat asks the person, because they tapped."""
+    """The button that hands over one's name: WeChat asks the person, because they tapped."""
     with visiting(campaign_id) as visit:
         campaign = visit.campaign
         account = wechat_visitor.account_of(visit.ctx, campaign_id)
@@ -128,7 +128,7 @@ def _is_page() -> bool:
     return (
         request.method == "GET"
         and blueprint.startswith("h5_")
-        and blueprint != bp.name
+        and not blueprint.startswith(bp.name)
         and "text/html" in request.headers.get("Accept", "")
         and request.headers.get("Sec-Fetch-Dest", "document") == "document"
         and not web.is_htmx()
