@@ -87,7 +87,9 @@ class TargetForm(Schema):
     weight = fields.Integer(
         load_default=1,
         validate=validate.Range(min=1, max=1000),
-        metadata=option(N_("Weight"), N_("Share of newcomers, where they are led to all.")),
+        metadata=option(
+            N_("Share of newcomers"), N_("Weighed against the others, where newcomers are led to all.")
+        ),
     )
     opens = fields.String(
         load_default="", validate=_CLOCK, metadata=option(N_("Working hours from"), widget="time")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import structlog
@@ -64,6 +64,8 @@ class Days:
     ends_on: date | None
     gifts: Sequence[tuple[str, int, date]]
     """(message id of what for, days, given on), newest first."""
+    matter: bool = True
+    """False in a campaign that promises no days, for whoever has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def me_view(visit: Visit, *, friends_before: int | None = None) -> MeView:
         initial=names.initial(contact.nickname),
         state=me.state,
         invite_url=invites.invite_url(web.parts().settings, me.invite_token),
-        days=_days(ctx, contact.id, campaign.plan_id),
+        days=_days_here(ctx, contact.id, campaign),
         poster=poster_view(campaign, posters.poster_of(ctx, me.id)),
         invites=valid,
         rank=standing.rank if standing else None,
@@ -201,6 +203,13 @@ def _mirrored(campaign: Shown, number: int) -> MemberView | None:
         log.warning("h5.no_member", campaign=campaign.id, code=error.code)
         return None
     return found
+
+
+def _days_here(ctx: Ctx, contact_id: str, campaign: Shown) -> Days:
+    days = _days(ctx, contact_id, campaign.plan_id)
+    promised = any(value for name, value in campaign.promise.items() if name.endswith("_days"))
+    on_ladder = any(tier["days"] for tier in campaign.promise.get("tiers", ()))
+    return replace(days, matter=bool(promised or on_ladder or days.left or days.coming or days.gifts))
 
 
 def _days(ctx: Ctx, contact_id: str, plan_id: str | None) -> Days:
