@@ -11,9 +11,15 @@ import pytest
 from growth_engine.channels.wechat_pay import Orders, Refunds, Transfers
 from growth_engine.paying import attempts, bills, calls, refunding, transfers
 from growth_engine.payouts import sending
+from tests.engine.paying.conftest import _product, parts, sandbox, till
 from tests.engine.paying.test_bills import compared, to_next_morning
+from tests.engine.paying.test_disorder import live_through
 from tests.factories.selling import PRICE
 from tests.factories.tills import Till
+
+pytestmark = pytest.mark.drill
+
+__all__ = ["_product", "parts", "sandbox", "till"]
 
 
 class Dies(BaseException):
@@ -149,3 +155,8 @@ def test_a_bill(till: Till, kill: Kill, place: tuple[Any, str], when: str) -> No
     assert [one["kind"] for one in report.taken_in] == ["payment"]
     assert till.order(order_id).paid == PRICE
     till.check()
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_days_of_disorder(till: Till, seed: int) -> None:
+    live_through(till, seed)
