@@ -24,6 +24,9 @@ SCOPES: Mapping[str, str] = {
 }
 ALL = "*"
 
+#: What a workspace may sell in and pay out.
+CURRENCIES = ("CNY", "HKD", "USD", "EUR", "SGD", "JPY")
+
 #: A merchant's membership with the platform: what the platform's fee depends on.
 MERCHANT_TIERS = ("free", "member")
 

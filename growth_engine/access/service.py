@@ -52,8 +52,10 @@ class TokenNotFound(NotFound):
 # -- workspaces --------------------------------------------------------------------------------------
 
 
-def create_workspace(parts: Parts, slug: str, name: str, timezone: str, *, locale: str = "") -> str:
-    """A new workspace; returns its id. Raises Invalid (``fields``) and SlugTaken."""
+def create_workspace(
+    parts: Parts, slug: str, name: str, timezone: str, *, locale: str = "", currency: str = "CNY"
+) -> str:
+    """A new workspace; returns its id. Wallets pay out ``currency``. Raises Invalid and SlugTaken."""
     locale = locale or parts.settings.default_locale
     fields: dict[str, list[str]] = {}
     if not rules.is_slug(slug):
@@ -64,6 +66,8 @@ def create_workspace(parts: Parts, slug: str, name: str, timezone: str, *, local
         fields["timezone"] = [N_("This is not a time zone, such as Asia/Shanghai.")]
     if locale not in LOCALES:
         fields["locale"] = [N_("This language is not available.")]
+    if currency not in rules.CURRENCIES:
+        fields["currency"] = [N_("This currency is not available.")]
     if fields:
         raise Invalid(fields=fields)
     workspace_id = parts.ids.new("wsp")
@@ -73,7 +77,7 @@ def create_workspace(parts: Parts, slug: str, name: str, timezone: str, *, local
         name=name.strip(),
         timezone=timezone,
         locale=locale,
-        currency="CNY",
+        currency=currency,
         merchant_tier="free",
         salt=secrets.token_hex(16),
         created_at=parts.clock.now(),

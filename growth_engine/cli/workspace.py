@@ -35,9 +35,17 @@ def list_workspaces(data_dir: Path) -> None:
 @click.option("--email", required=True, help="Email address of its first administrator.")
 @click.option("--timezone", default="Asia/Shanghai", show_default=True, help="Its days begin and end there.")
 @click.option("--locale", default="", help="zh or en; the server's default when not given.")
+@click.option("--currency", default="CNY", show_default=True, help="It sells in it and pays it out.")
 @click.option("--if-missing", is_flag=True, help="Keep a workspace and administrator that exist already.")
 def create(
-    data_dir: Path, slug: str, name: str, email: str, timezone: str, locale: str, if_missing: bool
+    data_dir: Path,
+    slug: str,
+    name: str,
+    email: str,
+    timezone: str,
+    locale: str,
+    currency: str,
+    if_missing: bool,
 ) -> None:
     """Make a workspace with its first administrator; prints a one-time sign-in link for them."""
     from growth_engine.access import links, queries, service
@@ -46,7 +54,9 @@ def create(
         with parts.db.transaction(None) as session:
             workspace_id = queries.workspace_id_of(session, slug) if if_missing else None
         if workspace_id is None:
-            workspace_id = service.create_workspace(parts, slug, name, timezone, locale=locale)
+            workspace_id = service.create_workspace(
+                parts, slug, name, timezone, locale=locale, currency=currency
+            )
         with parts.open(workspace_id) as ctx:
             if not (if_missing and queries.staff_by_email(ctx.session, email)):
                 service.create_staff(ctx, email=email, name=name, role="admin")

@@ -122,6 +122,8 @@ def policy_problems(policy: Policy) -> dict[str, list[str]]:
     for name in ("tax_bp", "fee_bp", "fee_fixed"):
         if getattr(policy, name) < 0:
             wrong[name] = [N_("Give 0 or more.")]
+    if policy.tax_bp + policy.fee_bp >= WHOLE_BP:
+        wrong.setdefault("tax_bp", [N_("Tax and fee together would take everything.")])
     if not wrong and withheld(policy.minimum, policy).net <= 0:
         wrong["minimum"] = [N_("Nothing of the minimum would be left after tax and fee.")]
     return wrong

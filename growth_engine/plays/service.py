@@ -10,6 +10,7 @@ from marshmallow import ValidationError
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
+from growth_engine.access import queries as access
 from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import Conflict, Invalid, NotFound
@@ -157,7 +158,7 @@ def findings(ctx: Ctx, campaign: Campaign) -> Sequence[compliance.Finding]:
     if sells(play(campaign.play)):
         offered = orders.products(ctx, campaign.id, on_sale=True)
         products = [{"sku": one.sku, "price": one.price} for one in offered]
-    return compliance.check(
+    found = compliance.check(
         campaign.play,
         campaign.config,
         campaign.content,
@@ -165,6 +166,21 @@ def findings(ctx: Ctx, campaign: Campaign) -> Sequence[compliance.Finding]:
         ends_at=campaign.ends_at,
         products=products,
     )
+    return [*found, *_currency_not_paid_out(ctx, campaign)] if products is not None else found
+
+
+def _currency_not_paid_out(ctx: Ctx, campaign: Campaign) -> Sequence[compliance.Finding]:
+    """Wallets pay out one currency: commission in another could never be withdrawn."""
+    workspace = access.workspace(ctx.session, ctx.workspace_id)
+    assert workspace is not None
+    given = campaign.config["currency"]
+    if given == workspace.currency:
+        return ()
+    message = N_(
+        "Withdrawals are paid out in %(currency)s: what is earned in %(given)s could not be withdrawn."
+    )
+    params = {"currency": workspace.currency, "given": given}
+    return (compliance.Finding("currency_not_paid_out", "error", "config.currency", message, params=params),)
 
 
 def publish(ctx: Ctx, campaign_id: str, *, accept_warnings: bool = False) -> Campaign:

@@ -14,6 +14,12 @@ from growth_engine.plays.templates import Template
 from growth_engine.posters import service as posters
 
 
+def _in_currency(ready: templates.Template, locale: str, currency: str) -> dict[str, Any]:
+    """The template's rules, sold in the currency the workspace pays out."""
+    config = ready.config(locale)
+    return {**config, "currency": currency} if "currency" in config else config
+
+
 def create_from_template(
     ctx: Ctx,
     slug: str,
@@ -42,7 +48,7 @@ def create_from_template(
         template=ready.slug,
         title=title or ready.name(locale),
         locale=locale,
-        config={**ready.config(locale), **(config or {})},
+        config={**_in_currency(ready, locale, workspace.currency), **(config or {})},
         content={**ready.content(locale, brand=workspace.name), **(content or {})},
         starts_at=start,
         ends_at=ends_at or end,

@@ -15,33 +15,53 @@ from sqlalchemy import text
 from werkzeug.routing import Rule
 
 from growth_engine.access import service as access
+from growth_engine.connections.service import Entered, connect
 from growth_engine.context import Parts
 from growth_engine.membership import queries as membership
 from growth_engine.posters import queries as posters
 from tests.engine.api.conftest import Caller
+from tests.factories.selling import Shop
 from tests.factories.staff import Browser, make_staff
 from tests.factories.wallets import deposit
 from tests.factories.workspaces import make_workspace
 
 #: Variables that name something a workspace owns.
 OWNED = (
-    "campaign_id", "contact_id", "participant_id", "payout_id", "ref", "staff_id", "template_id", "token_id",
+    "account_id", "book_id", "campaign_id", "commission_id", "contact_id", "live_code_id", "message_id",
+    "order_id", "participant_id", "payout_id", "product_id", "ref", "refund_id", "staff_id", "target_id",
+    "template_id", "token_id",
 )  # fmt: skip
 #: Variables that name nothing anybody owns, and a value for each.
-FREE = {"action": "pause", "number": 1, "slug": "saas-membership", "locale": "en"}
-#: Phone pages are for everybody who has the link; they act in the campaign's own workspace.
-PUBLIC = "h5_"
+FREE = {
+    "account": "expense", "direction": "up", "locale": "en", "name": "token",
+    "number": 1, "slug": "saas-membership", "version": "1",
+}  # fmt: skip
+#: Phone pages are for everybody who has the link, and act in the campaign's own workspace; callbacks are for
+#: whoever knows the account's keys.
+PUBLIC = ("h5_", "webhooks.")
 #: What an endpoint needs so that it comes as far as looking up what it is about.
 BODIES: Mapping[str, Any] = {
     "join_campaign": {"contact": {"external_id": "stranger"}, "consent": True},
+    "add_product": {"sku": "pen", "name": "Pen", "price": 100},
+    "add_live_code_target": {"name": "Group 2", "content": "https://example.com/g2"},
+    "decide_promoter": {"action": "approve"},
     "merge_contact": {"other": "external_id:mine"},
+    "request_refund": {"amount": 100},
+    "report_payment": {"external_id": "p9", "amount": 100},
+    "report_refund": {"external_id": "r9", "amount": 100},
     "reject_payout": {"note": "no"},
     "request_payout": {"amount": 100},
 }
+#: Values of a variable ``action``: each page has its own.
+ACTIONS = ("pause", "show")
+#: What an endpoint must be asked for.
+QUERIES = {"preview_refund": "?amount=100", "export": "?currency=CNY"}
 TABLES = (
     "campaigns", "campaign_versions", "contacts", "contact_identities", "participants", "entries", "staff",
     "api_tokens", "posters", "poster_templates", "poster_template_versions", "membership_plans", "grants",
-    "payouts", "payout_approvals", "accounts",
+    "payouts", "payout_approvals", "accounts", "legs", "products", "orders", "order_lines", "payments",
+    "refunds", "refund_requests", "commissions", "promoters", "bindings", "channel_accounts",
+    "inbox_messages", "live_codes", "live_code_targets",
 )  # fmt: skip
 
 
@@ -70,6 +90,60 @@ class Theirs:
             "staff_id": self.staff.id,
             "template_id": campaign["poster_template_id"],
             "token_id": str(token_id),
+            **self._shop(),
+            **self._channels(),
+        }
+
+    def _shop(self) -> dict[str, str]:
+        """A shop's order, half given back, with what it earned."""
+        shop = Shop(self.parts, self.workspace)
+        shop.join("ann")
+        shop.join("bob", "ann")
+        order = shop.buy("bob", 2)
+        shop.refund(order, 100)
+        asked = self.parts.ids.new("rrq")
+        with self.parts.open(self.workspace) as ctx:
+            ctx.session.execute(
+                text(
+                    "INSERT INTO refund_requests (workspace_id, id, order_id, account_id, number, total,"
+                    " amount, currency, reason, state, requested_by, requested_at)"
+                    " VALUES (:w, :id, :order, '', '1', 100, 100, 'CNY', '', 'asked', '', now())"
+                ),
+                {"w": self.workspace, "id": asked, "order": order},
+            )
+            commission = ctx.session.scalar(text("SELECT id FROM commissions"))
+            product = ctx.session.scalar(text("SELECT id FROM products"))
+        return {
+            "book_id": shop.campaign_id,
+            "commission_id": str(commission),
+            "order_id": order,
+            "product_id": str(product),
+            "refund_id": asked,
+        }
+
+    def _channels(self) -> dict[str, str]:
+        """A connected account with a message that came, and a live code with a target."""
+        with self.parts.open(self.workspace) as ctx:
+            account = connect(ctx, "wechat_oa", Entered("Theirs", {"appid": ctx.new_id("wx")}))
+            message = ctx.new_id("inb")
+            ctx.session.execute(
+                text(
+                    "INSERT INTO inbox_messages (id, workspace_id, account_id, provider, identity, kind,"
+                    " state, request, raw, content_hash, next_at, occurred_at, received_at, last_delivery_at)"
+                    " VALUES (:id, :w, :account, 'wechat_oa', :id, 'text', 'done', '{}', '', '', now(),"
+                    " now(), now(), now())"
+                ),
+                {"w": self.workspace, "id": message, "account": account},
+            )
+        made = self.call.post("/live-codes", json={"name": "Theirs"}).json
+        target = self.call.post(
+            f"/live-codes/{made['id']}/targets", json={"name": "Group 1", "content": "https://example.com/g"}
+        ).json
+        return {
+            "account_id": account,
+            "live_code_id": made["id"],
+            "message_id": message,
+            "target_id": target["targets"][0]["id"],
         }
 
     def rows(self) -> dict[str, str]:
@@ -96,16 +170,22 @@ def _guarded(app: Flask) -> list[Rule]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(PUBLIC) or not rule.arguments & set(OWNED):
             continue
-        unknown = rule.arguments - set(OWNED) - set(FREE)
+        unknown = rule.arguments - set(OWNED) - set(FREE) - {"action"}
         assert not unknown, f"{rule.rule}: what does {unknown} stand for? Add it to OWNED or FREE."
         found.append(rule)
     return found
 
 
 def _address(rule: Rule, ids: Mapping[str, str]) -> str:
-    built = rule.build({name: ({**FREE, **ids})[name] for name in rule.arguments}, append_unknown=False)
-    assert built is not None
-    return str(built[1])
+    for action in ACTIONS:
+        values = {**FREE, "action": action, **ids}
+        try:
+            built = rule.build({name: values[name] for name in rule.arguments}, append_unknown=False)
+        except ValueError:  # an action of other pages
+            continue
+        assert built is not None
+        return str(built[1]) + QUERIES.get(rule.endpoint.rpartition(".")[2], "")
+    raise AssertionError(f"{rule.rule}: which action?")
 
 
 def test_the_api_knows_nothing_of_another_workspace(app: Flask, call: Caller, theirs: Theirs) -> None:

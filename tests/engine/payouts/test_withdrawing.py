@@ -274,7 +274,7 @@ def test_a_policy_that_cannot_work_is_refused_by_field(shop: Shop) -> None:
         ({"minimum": 0}, "minimum"), ({"daily_count": 0}, "daily_count"), ({"tax_bp": -1}, "tax_bp"),
         ({"minimum": 500, "daily_amount": 400}, "daily_amount"), ({"fee_fixed": 100}, "minimum"),
         ({"approve_above": 10, "second_above": 9}, "second_above"), ({"provider": "nobody"}, "provider"),
-        ({"identity_check": "nothing"}, "identity_check"), ({"tax_bp": 10_000}, "minimum"),
+        ({"identity_check": "nothing"}, "identity_check"), ({"tax_bp": 6_000, "fee_bp": 4_000}, "tax_bp"),
     ]  # fmt: skip
     for changes, field in wrong:
         with pytest.raises(Invalid) as refused:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from growth_engine.access.service import create_workspace
 from growth_engine.context import Parts
 from growth_engine.kit.errors import Invalid
 from growth_engine.ledger.contract import PayloadMismatch
@@ -161,9 +162,10 @@ def test_the_currency_is_fixed_with_the_first_publication(parts: Parts, workspac
         made = create_from_template(ctx, "book-fans", locale="en")
         update_draft(ctx, made.id, {"config": {**made.config, "currency": "HKD"}})
         assert [one.currency for one in products(ctx, made.id)] == ["HKD"]
+        update_draft(ctx, made.id, {"config": {**made.config, "currency": "CNY"}})
         publish(ctx, made.id, accept_warnings=True)
         with pytest.raises(Invalid):
-            update_draft(ctx, made.id, {"config": {**made.config, "currency": "CNY"}})
+            update_draft(ctx, made.id, {"config": {**made.config, "currency": "HKD"}})
 
 
 def test_many_payments_at_once_are_taken_each_for_itself(parts: Parts, shop: Shop) -> None:
@@ -232,3 +234,19 @@ def test_a_shops_order_is_not_sent_again_for_somebody_else(parts: Parts, shop: S
     with parts.open(shop.workspace_id) as ctx:
         erasure.erase(ctx, shop.contacts["cid"])
     assert order("cid").duplicate
+
+
+def test_what_could_never_be_withdrawn_is_not_earned(parts: Parts, workspace: str) -> None:
+    with parts.open(workspace) as ctx:
+        made = create_from_template(ctx, "book-fans", locale="en", config={"currency": "USD"})
+        with pytest.raises(NotPublishable) as refused:
+            publish(ctx, made.id, accept_warnings=True)
+    assert [one["code"] for one in refused.value.extra["findings"]] == ["currency_not_paid_out"]
+
+
+def test_a_workspace_sells_in_the_currency_it_pays_out(parts: Parts) -> None:
+    workspace_id = create_workspace(parts, f"hk-{parts.ids.token()}", "HK", "Asia/Hong_Kong", currency="HKD")
+    with parts.open(workspace_id) as ctx:
+        made = create_from_template(ctx, "book-fans", locale="en")
+        assert [one.currency for one in products(ctx, made.id)] == ["HKD"]
+        assert publish(ctx, made.id, accept_warnings=True).state == "live"
