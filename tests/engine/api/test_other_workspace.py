@@ -54,6 +54,8 @@ BODIES: Mapping[str, Any] = {
 }
 #: Values of a variable ``action``: each page has its own.
 ACTIONS = ("pause", "show")
+#: Pages of campaigns that sell.
+SELLING = ("shop_", "simulator.")
 #: What an endpoint must be asked for.
 QUERIES = {"preview_refund": "?amount=100", "export": "?currency=CNY"}
 TABLES = (
@@ -177,6 +179,8 @@ def _guarded(app: Flask) -> list[Rule]:
 
 
 def _address(rule: Rule, ids: Mapping[str, str]) -> str:
+    if rule.endpoint.startswith(SELLING):
+        ids = {**ids, "campaign_id": ids["book_id"]}
     for action in ACTIONS:
         values = {**FREE, "action": action, **ids}
         try:
