@@ -185,9 +185,7 @@ def take_payments(parts: Parts, workspace_id: str, payments: Sequence[Came]) -> 
         key = f"{one.provider}:{one.external_id}"
         events.append(Event(workspace_id, campaigns[one.order_id], "payment", "payment", key, now, facts))
     receipts = iter(parts.ledger.submit_many(events, timeout=60))
-    return [
-        _outcome(one.order_id, next(receipts)) if one.order_id in campaigns else None for one in payments
-    ]
+    return [_outcome(one.order_id, next(receipts)) if one.order_id in campaigns else None for one in payments]
 
 
 def cancel(parts: Parts, workspace_id: str, order_id: str, *, key: str | None = None) -> Outcome:
