@@ -1,7 +1,7 @@
 # Growth Engine: everything a person or CI needs. `make` alone shows the list.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types drills bench lock i18n format found clean
+.PHONY: help setup run test lint types drills protocol bench lock i18n format found clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -60,6 +60,9 @@ types: $(READY) ## mypy, strict
 
 drills: $(READY) ## the fault drills alone: kill, fill, unplug, and hours of random shops (SEEDS=1000 STEPS=500)
 	MONEY_SEEDS=$(or $(SEEDS),1000) MONEY_STEPS=$(or $(STEPS),500) $(BIN)/pytest -m drill tests/drills
+
+protocol: $(READY) ## the sandbox held to the platforms' protocol
+	$(BIN)/pytest -n 2 -m protocol tests/sandbox
 
 bench: $(READY) ## the benchmarks (B=name for one); figures go to the screen
 	@for file in $(or $(B:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do \

@@ -165,7 +165,10 @@ TRACES: Final = (
         "followers",
         export=_of_family("followers", "t.account_id, t.person"),
         merge=_moves("followers"),
-        erase=text("DELETE FROM followers WHERE contact_id = ANY(:family)"),
+        # Also who followed and was never made a contact of: the platform's id is the person's all the same.
+        erase=text(
+            f"DELETE FROM followers WHERE contact_id = ANY(:family) OR person IN ({_PLATFORM_IDS})"  # noqa: S608
+        ),
     ),
     Trace(
         "deliveries",

@@ -130,3 +130,10 @@ def told(sandbox: Sandbox, application: Application) -> Application:
     application.verify = verify
     sandbox.wecom_server(application.url + "/wecom")
     return application
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What tries the sandbox alone takes a minute, and changes only with the sandbox."""
+    for item in items:
+        if "tests/sandbox/" in item.nodeid:
+            item.add_marker(pytest.mark.protocol)
