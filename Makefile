@@ -59,7 +59,7 @@ types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 drills: $(READY) ## the fault drills alone: kill, fill, unplug, and hours of random shops (SEEDS=1000 STEPS=500)
-	MONEY_SEEDS=$(or $(SEEDS),1000) MONEY_STEPS=$(or $(STEPS),500) $(BIN)/pytest -m drill tests/drills
+	MONEY_SEEDS=$(or $(SEEDS),1000) MONEY_STEPS=$(or $(STEPS),500) $(BIN)/pytest -m drill tests
 
 protocol: $(READY) ## the sandbox held to the platforms' protocol
 	$(BIN)/pytest -n 2 -m protocol tests/sandbox

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.watched import Watched, watched
 from tests.live import Live, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.browser, pytest.mark.drill, pytest.mark.xdist_group("live")]
 
 #: Reserved for fiction, like those of the other loop.
 NUMBERS = {"A": "+1 202 555 0151", "B": "+1 415 555 0152", "C": "+1 303 555 0153"}

@@ -37,7 +37,7 @@ from tests.factories.tills import connect_sandbox, product
 from tests.factories.workspaces import make_workspace
 from tests.live import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.browser, pytest.mark.drill, pytest.mark.xdist_group("live")]
 
 #: What workers do, in the order things happen.
 WORK = (

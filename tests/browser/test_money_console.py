@@ -19,6 +19,8 @@ from tests.engine.web.test_payout_pages import Fans
 from tests.factories.console import Console
 from tests.factories.selling import Shop
 
+pytestmark = pytest.mark.drill
+
 
 @dataclass
 class Desk:

@@ -11,7 +11,7 @@ from tests.browser.test_pages_in_both_languages import post
 from tests.browser.watched import Watched, watched
 from tests.live import Live
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.browser, pytest.mark.drill, pytest.mark.xdist_group("live")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from growth_engine.demo.scenario import scenario
 from tests.live import Live, clean_environment, command, free_port
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("live")]
 
 PEOPLE = 60
 

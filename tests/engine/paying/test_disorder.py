@@ -6,6 +6,8 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import pytest
+
 from growth_engine.kit import jobs
 from growth_engine.kit.errors import GrowthError
 from growth_engine.paying.checkout import BeingPaid, CheckoutBusy, NotPayable
@@ -16,6 +18,7 @@ from tests.factories.selling import PRICE
 from tests.factories.tills import WORK, NothingToConfirm, Till
 
 
+@pytest.mark.drill
 def test_the_whole_circle_with_workers_and_cron_of_the_product(till: Till) -> None:
     """Rung by the doorbell alone: nobody calls a job by hand."""
     parts = till.parts

@@ -40,6 +40,7 @@ def test_the_welcome_fits_into_three_messages_within_a_minute(stage: Stage) -> N
     assert [one.state for one in stage.deliveries(person=stage.person("B").openid())] == ["sent"] * 2
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("how", ["duplicate", "concurrent"])
 def test_five_hundred_follow_callbacks_are_one_help_and_one_grant(stage: Stage, how: str) -> None:
     campaign = stage.campaign()
