@@ -9,29 +9,27 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
-from growth_engine.plays import worth
+from growth_engine.plays import inviting, worth
 from growth_engine.plays.contract import (
-    Because,
     Decision,
     Effect,
     Given,
     HelpCounted,
-    HelpRestored,
-    HelpWithdrawn,
-    Joined,
-    OrderLine,
-    OrderMoved,
-    OrderPlaced,
     Page,
-    PinShare,
     PlayEvent,
-    Seller,
-    SellingConfig,
-    SendMessage,
-    SetCommission,
     State,
     Viewer,
     option,
+)
+from growth_engine.plays.selling import (
+    Because,
+    OrderLine,
+    OrderMoved,
+    OrderPlaced,
+    PinShare,
+    Seller,
+    SellingConfig,
+    SetCommission,
 )
 
 slug = "distribution"
@@ -205,11 +203,7 @@ def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
     match event:
         case OrderPlaced() | OrderMoved():
             return f"order:{event.order_id}"
-        case HelpCounted() | HelpRestored() | HelpWithdrawn():
-            return f"inviter:{event.inviter}"
-        case Joined():
-            return f"inviter:{event.member}"
-    raise TypeError(f"distribution knows no {type(event).__name__}")
+    return inviting.scope(event)
 
 
 def stock(config: Mapping[str, Any]) -> Mapping[str, int]:
@@ -227,9 +221,7 @@ def decide(event: PlayEvent, state: State, config: Mapping[str, Any], given: Giv
         case OrderMoved():
             return _moved(event, state, config)
         case HelpCounted():
-            key = f"came:{event.helper}:{event.inviter}"
-            told = {"days": 0, "valid_invites": event.valid_invites}
-            return Decision(state, [SendMessage(key, event.inviter, "friend_came", told)])
+            return Decision(state, [inviting.friend_came(event)])
     return Decision(state)  # who merely takes part earns nothing: heads are not paid for
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from growth_engine.kit.i18n import N_
+from growth_engine.plays import inviting
 from growth_engine.plays.contract import (
     Decision,
     Effect,
@@ -15,8 +16,6 @@ from growth_engine.plays.contract import (
     GrantDays,
     HelpCounted,
     HelpRestored,
-    HelpWithdrawn,
-    Joined,
     Page,
     PlayEvent,
     SendMessage,
@@ -57,12 +56,7 @@ class Config(SharedConfig):
 
 def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
     del config
-    match event:
-        case HelpCounted() | HelpRestored() | HelpWithdrawn():
-            return f"inviter:{event.inviter}"
-        case Joined():
-            return f"inviter:{event.member}"
-    raise TypeError(f"group_codes knows no {type(event).__name__}")
+    return inviting.scope(event)
 
 
 def stock(config: Mapping[str, Any]) -> Mapping[str, int]:
@@ -84,17 +78,17 @@ def decide(event: PlayEvent, state: State, config: Mapping[str, Any], given: Giv
             effects = []
         case _:
             return Decision(state)
-    needed, told = config["helpers"], {"valid_invites": event.valid_invites}
+    needed = config["helpers"]
     if not state.get("open") and event.valid_invites >= needed > 0:
         key = f"open:{event.inviter}"
         effects.append(SendMessage(key, event.inviter, "group_open", {"name": config["group_name"]}))
         return Decision({**state, "open": True}, effects)
     if isinstance(event, HelpCounted):
-        key = f"came:{event.helper}:{event.inviter}"
+        came = inviting.friend_came(event)
         if event.valid_invites < needed and not state.get("open"):
-            effects.append(SendMessage(key, event.inviter, "group_progress", {**told, "needed": needed}))
-        else:
-            effects.append(SendMessage(key, event.inviter, "friend_came", {**told, "days": 0}))
+            told = {"valid_invites": event.valid_invites, "needed": needed}
+            came = SendMessage(came.key, event.inviter, "group_progress", told)
+        effects.append(came)
     return Decision(state, effects)
 
 

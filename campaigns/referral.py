@@ -9,7 +9,7 @@ from marshmallow import fields, validate, validates_schema
 
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
-from growth_engine.plays import ladder
+from growth_engine.plays import inviting, ladder
 from growth_engine.plays.contract import (
     Decision,
     Effect,
@@ -17,7 +17,6 @@ from growth_engine.plays.contract import (
     GrantDays,
     HelpCounted,
     HelpRestored,
-    HelpWithdrawn,
     Joined,
     Page,
     PlayEvent,
@@ -90,12 +89,7 @@ class Config(SharedConfig):
 
 def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
     del config
-    match event:
-        case HelpCounted() | HelpRestored() | HelpWithdrawn():
-            return f"inviter:{event.inviter}"
-        case Joined():
-            return f"inviter:{event.member}"
-    raise TypeError(f"referral knows no {type(event).__name__}")
+    return inviting.scope(event)
 
 
 def stock(config: Mapping[str, Any]) -> Mapping[str, int]:
@@ -128,14 +122,7 @@ def _counted(event: HelpCounted, state: State, config: Mapping[str, Any]) -> Dec
         days = config["inviter_days"]
         effects += _days("inviter", event.helper, event.inviter, days)
         state = {**state, "rewarded": rewarded + 1}
-    effects.append(
-        SendMessage(
-            f"came:{event.helper}:{event.inviter}",
-            event.inviter,
-            "friend_came",
-            {"days": days, "valid_invites": event.valid_invites},
-        )
-    )
+    effects.append(inviting.friend_came(event, days))
     state, climbed = _climb(event.inviter, event.valid_invites, state, config)
     return Decision(state, [*effects, *climbed], reasons)
 
@@ -157,7 +144,7 @@ def _climb(
         ]
         return ladder.Prize(won, [SendMessage(f"{key}:sold_out", inviter, "tier_sold_out", params)])
 
-    return ladder.climb(f"inviter:{inviter}", valid_invites, state, config["tiers"], prize)
+    return ladder.climb(inviting.scope_of(inviter), valid_invites, state, config["tiers"], prize)
 
 
 def page(state: State, config: Mapping[str, Any], viewer: Viewer) -> Page:

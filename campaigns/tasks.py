@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from growth_engine.kit.i18n import N_
 from growth_engine.ledger.contract import Reason
-from growth_engine.plays import ladder
+from growth_engine.plays import inviting, ladder
 from growth_engine.plays.contract import (
     Decision,
     Effect,
@@ -17,8 +17,6 @@ from growth_engine.plays.contract import (
     GrantDays,
     HelpCounted,
     HelpRestored,
-    HelpWithdrawn,
-    Joined,
     Page,
     PlayEvent,
     SendMessage,
@@ -136,16 +134,7 @@ class Config(SharedConfig):
 
 def scope(event: PlayEvent, config: Mapping[str, Any]) -> str:
     del config
-    match event:
-        case HelpCounted() | HelpRestored() | HelpWithdrawn():
-            return _scope(event.inviter)
-        case Joined():
-            return _scope(event.member)
-    raise TypeError(f"tasks knows no {type(event).__name__}")
-
-
-def _scope(member: int) -> str:
-    return f"inviter:{member}"
+    return inviting.scope(event)
 
 
 def stock(config: Mapping[str, Any]) -> Mapping[str, int]:
@@ -171,16 +160,9 @@ def decide(event: PlayEvent, state: State, config: Mapping[str, Any], given: Giv
 def _thanks(event: HelpCounted, config: Mapping[str, Any]) -> list[Effect]:
     """The helper's own days, and word to the inviter."""
     days = config["friend_days"]
-    came: list[Effect] = [
-        SendMessage(
-            f"came:{event.helper}:{event.inviter}",
-            event.inviter,
-            "friend_came",
-            {"days": 0, "valid_invites": event.valid_invites},
-        )
-    ]
     # About the helper alone: whoever they move to later, they are paid once.
-    return [*([GrantDays(f"friend:{event.helper}", event.helper, days, "friend")] if days else []), *came]
+    own = [GrantDays(f"friend:{event.helper}", event.helper, days, "friend")] if days else []
+    return [*own, inviting.friend_came(event)]
 
 
 def _climb(
@@ -195,7 +177,11 @@ def _climb(
         room = max(0, cap - len(decided))
         allowed, over = open_[:room], open_[room:]
     new_state, effects = ladder.climb(
-        _scope(inviter), event.valid_invites, state, allowed, lambda tier: _prize(tier, inviter, config)
+        inviting.scope_of(inviter),
+        event.valid_invites,
+        state,
+        allowed,
+        lambda tier: _prize(tier, inviter, config),
     )
     reached = [tier for tier in over if tier["invites"] == event.valid_invites]
     return new_state, effects, [Reason("rewards_cap", {"cap": cap})] if reached else []
@@ -205,7 +191,7 @@ def _serve(event: HelpCounted | HelpRestored, state: State, config: Mapping[str,
     if config["when_empty"] != "waiting_list":
         return []  # they were given days instead
     return ladder.serve(
-        _scope(event.inviter),
+        inviting.scope_of(event.inviter),
         event.valid_invites,
         state,
         config["tiers"],

@@ -8,7 +8,8 @@ from dataclasses import field as made_by
 from datetime import datetime
 from typing import Any
 
-from growth_engine.plays.contract import Play, sells
+from growth_engine.plays.contract import Play
+from growth_engine.plays.selling import sells
 from growth_engine.plays.wording import Severity
 
 

@@ -14,9 +14,9 @@ from growth_engine.orders import queries as orders
 from growth_engine.orders import rules
 from growth_engine.people import queries as people
 from growth_engine.plays import participation, queries
-from growth_engine.plays.contract import sells
 from growth_engine.plays.participation import JoinAsk
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 
 
 @dataclass(frozen=True, slots=True)

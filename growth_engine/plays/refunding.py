@@ -12,8 +12,9 @@ from growth_engine.context import Ctx
 from growth_engine.orders import queries as orders
 from growth_engine.orders.models import Order
 from growth_engine.plays import queries
-from growth_engine.plays.contract import Given, OrderMoved, Seller, SetCommission, Share
+from growth_engine.plays.contract import Given
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import OrderMoved, Seller, SetCommission, Share
 
 
 @dataclass(frozen=True, slots=True)

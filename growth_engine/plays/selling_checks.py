@@ -14,8 +14,9 @@ from typing import Any
 
 from growth_engine.kit.i18n import N_
 from growth_engine.plays import worth
-from growth_engine.plays.contract import Given, OrderLine, OrderPlaced, PinShare, Seller
+from growth_engine.plays.contract import Given
 from growth_engine.plays.findings import Draft, Finding
+from growth_engine.plays.selling import OrderLine, OrderPlaced, PinShare, Seller
 
 #: In these fields a wrong number is a promise; elsewhere it may be about something else.
 PROMISES = frozenset(

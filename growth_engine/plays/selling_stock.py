@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_
+from growth_engine.ledger import books
 from growth_engine.orders import queries as orders
 from growth_engine.orders import service
 from growth_engine.orders.models import Product
@@ -56,9 +57,7 @@ def set_total(ctx: Ctx, product_id: str, total: int | None) -> None:
     """
     product = orders.product(ctx, product_id)
     # The book's lock keeps the poster from reserving meanwhile.
-    ctx.session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": product.campaign_id}
-    )
+    books.hold_book(ctx, product.campaign_id)
     name = {"campaign_id": product.campaign_id, "item": item_of(product.id)}
     held = queries.stock_of(ctx, product.campaign_id).get(name["item"])
     if total is None:

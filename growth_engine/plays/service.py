@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.access import queries as access
@@ -15,17 +15,16 @@ from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx
 from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_
-from growth_engine.ledger.journal import GENESIS
-from growth_engine.ledger.models import Book
-from growth_engine.ledger.money import wallet_book
+from growth_engine.ledger import books
 from growth_engine.membership import queries as plans
 from growth_engine.membership import service as membership
 from growth_engine.orders import queries as orders
+from growth_engine.payouts import wallets
 from growth_engine.plays import compliance, lifecycle, queries, selling_stock
 from growth_engine.plays.content import ContentSchema
-from growth_engine.plays.contract import sells
 from growth_engine.plays.models import Campaign, CampaignVersion, StockItem
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 from growth_engine.posters import queries as poster_queries
 from growth_engine.posters import service as posters
 
@@ -215,34 +214,18 @@ def publish(ctx: Ctx, campaign_id: str, *, accept_warnings: bool = False) -> Cam
             created_at=now,
         )
     )
-    _open_book(ctx, campaign.id, "campaign")
+    books.open_book(ctx, campaign.id, "campaign")
     if sells(play(campaign.play)):
-        _open_book(ctx, wallet_book(ctx.workspace_id), "wallet")
+        wallets.open_book(ctx)
     _set_stock(ctx, campaign)
     ctx.session.flush()
     return campaign
 
 
-def _open_book(ctx: Ctx, book_id: str, kind: str) -> None:
-    ctx.session.execute(
-        insert(Book)
-        .values(
-            id=book_id,
-            workspace_id=ctx.workspace_id,
-            kind=kind,
-            last_seq=0,
-            head=GENESIS,
-            members=0,
-            created_at=ctx.now(),
-        )
-        .on_conflict_do_nothing()
-    )
-
-
 def _set_stock(ctx: Ctx, campaign: Campaign) -> None:
     """Totals follow the new version; what is taken stays taken, so a total cannot fall below it."""
     # The book's lock keeps the poster from reserving while totals change.
-    ctx.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": campaign.id})
+    books.hold_book(ctx, campaign.id)
     for item, total in play(campaign.play).stock(campaign.config).items():
         values = {"workspace_id": ctx.workspace_id, "campaign_id": campaign.id, "item": item, "taken": 0}
         statement = insert(StockItem).values(total=total, **values)

@@ -8,8 +8,8 @@ from growth_engine.commissions.models import Commission
 from growth_engine.context import Ctx
 from growth_engine.orders import queries as orders
 from growth_engine.plays import queries, worth
-from growth_engine.plays.contract import SellingPlay
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import SellingPlay
 
 _SHOWN = (
     "id", "campaign_id", "order_id", "level", "contact_id", "currency", "pending", "matured", "state",

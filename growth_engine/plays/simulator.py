@@ -17,20 +17,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from growth_engine.plays import worth
-from growth_engine.plays.contract import (
-    Given,
+from growth_engine.plays.contract import Given, Play, PlayEvent, State
+from growth_engine.plays.promoting import may_promote
+from growth_engine.plays.selling import (
     OrderLine,
     OrderMoved,
     OrderPlaced,
     PinShare,
-    Play,
-    PlayEvent,
     Seller,
     SetCommission,
     Share,
-    State,
 )
-from growth_engine.plays.promoting import may_promote
 
 # -- what happened -------------------------------------------------------------------------------------
 

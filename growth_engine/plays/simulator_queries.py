@@ -15,7 +15,7 @@ from growth_engine.commissions.models import Commission, Promoter
 from growth_engine.context import Ctx
 from growth_engine.kit import ids
 from growth_engine.orders.models import Order, OrderLine, Payment, Refund
-from growth_engine.plays import contract
+from growth_engine.plays import selling
 from growth_engine.plays.models import Participant
 from growth_engine.plays.simulator import History, Person, Sale, Transfer
 
@@ -71,15 +71,15 @@ def _orders(ctx: Ctx, campaign_id: str, since: datetime, limit: int) -> Sequence
     return ctx.session.execute(query).all()
 
 
-def _lines(ctx: Ctx, orders: Sequence[str]) -> Mapping[str, Sequence[contract.OrderLine]]:
+def _lines(ctx: Ctx, orders: Sequence[str]) -> Mapping[str, Sequence[selling.OrderLine]]:
     query = (
         select(OrderLine.order_id, OrderLine.line, OrderLine.sku, OrderLine.quantity, OrderLine.amount)
         .where(OrderLine.workspace_id == ctx.workspace_id, OrderLine.order_id == _any_of(orders))
         .order_by(OrderLine.order_id, OrderLine.line)
     )
-    found: dict[str, list[contract.OrderLine]] = defaultdict(list)
+    found: dict[str, list[selling.OrderLine]] = defaultdict(list)
     for order_id, line, sku, quantity, amount in ctx.session.execute(query):
-        found[order_id].append(contract.OrderLine(line, sku, quantity, amount))
+        found[order_id].append(selling.OrderLine(line, sku, quantity, amount))
     return found
 
 

@@ -17,8 +17,8 @@ from growth_engine.kit.errors import Misconfigured, NotFound
 from growth_engine.kit.i18n import LOCALES, N_
 from growth_engine.plays import compliance
 from growth_engine.plays.content import ContentSchema, fill
-from growth_engine.plays.contract import sells
 from growth_engine.plays.registry import PACKAGE, play
+from growth_engine.plays.selling import sells
 from growth_engine.posters import gallery as posters
 
 CATEGORIES: Mapping[str, str] = {

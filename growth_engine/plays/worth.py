@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from growth_engine.kit.i18n import N_, format_amount, format_number, translate
-from growth_engine.plays.contract import Because
+from growth_engine.plays.selling import Because
 
 Terms = Mapping[str, Any]
 """``lines`` (each ``amount``, ``full`` …), ``caps``, and once paid ``allowed`` and ``peak``; plain JSON."""

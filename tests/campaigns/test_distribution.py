@@ -24,17 +24,19 @@ from growth_engine.plays.contract import (
     HelpCounted,
     HelpWithdrawn,
     Joined,
+    PlayEvent,
+    SendMessage,
+)
+from growth_engine.plays.reasons import REASONS
+from growth_engine.plays.selling import (
     OrderLine,
     OrderMoved,
     OrderPlaced,
     PinShare,
-    PlayEvent,
     Seller,
-    SendMessage,
     SetCommission,
     Share,
 )
-from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.words import reason_text
 
 NOW = Given(datetime(2026, 11, 22, tzinfo=UTC), random.Random(1))

@@ -20,21 +20,23 @@ from growth_engine.plays.contract import (
     HelpRestored,
     HelpWithdrawn,
     Joined,
+    Play,
+    PlayEvent,
+    Viewer,
+)
+from growth_engine.plays.reasons import REASONS
+from growth_engine.plays.registry import play, plays
+from growth_engine.plays.selling import (
     OrderLine,
     OrderMoved,
     OrderPlaced,
     PinShare,
-    Play,
-    PlayEvent,
     Seller,
     SellingPlay,
     SetCommission,
     Share,
-    Viewer,
     sells,
 )
-from growth_engine.plays.reasons import REASONS
-from growth_engine.plays.registry import play, plays
 from tests.factories.campaigns import Actors, join_event, make_campaign
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 from growth_engine.kit.errors import Misconfigured
 from growth_engine.plays import compliance
 from growth_engine.plays.content import ContentSchema
-from growth_engine.plays.contract import sells
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 from growth_engine.plays.templates import CATEGORIES, Template, UnknownTemplate, load, template, templates
 from growth_engine.posters import gallery
 

@@ -13,13 +13,14 @@ import orjson
 from growth_engine.ledger.contract import Connected, Event
 from growth_engine.ledger.money import Balances
 from growth_engine.people.rules import Identity, erased_hash
-from growth_engine.plays.contract import HelpCounted, Joined, sells
+from growth_engine.plays.contract import HelpCounted, Joined
 from growth_engine.plays.posting import questions
 from growth_engine.plays.posting.facts import Campaign, Contact, Edge, Facts, Member, Stock, identities_of
 from growth_engine.plays.posting.questions import pairs
 from growth_engine.plays.posting.selling.load import ABOUT_ORDERS, KINDS, SellingLoader
 from growth_engine.plays.registry import play
 from growth_engine.plays.rules import ADDRESS_WINDOW
+from growth_engine.plays.selling import sells
 
 
 @lru_cache(maxsize=512)

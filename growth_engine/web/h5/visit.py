@@ -24,10 +24,11 @@ from growth_engine.people import queries as people
 from growth_engine.people.models import Contact
 from growth_engine.plays import queries, rules
 from growth_engine.plays.content import ContentSchema, fill
-from growth_engine.plays.contract import Play, Viewer, sells
+from growth_engine.plays.contract import Play, Viewer
 from growth_engine.plays.models import Participant
 from growth_engine.plays.posting import facts
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 from growth_engine.web.h5.colours import palette
 from growth_engine.web.h5.landing_view import LandingView
 

@@ -18,11 +18,11 @@ from growth_engine.ledger.contract import Reason
 from growth_engine.ledger.mirror import MemberView, Totals
 from growth_engine.ledger.models import JournalEntry
 from growth_engine.plays import figures, lifecycle, queries
-from growth_engine.plays.contract import sells
 from growth_engine.plays.models import Campaign, CampaignVersion, Participant
 from growth_engine.plays.ordering import NothingSold
 from growth_engine.plays.reasons import REASONS
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 from growth_engine.plays.words import readable
 
 log = structlog.get_logger(__name__)

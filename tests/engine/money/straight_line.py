@@ -360,7 +360,7 @@ class ThePlay:
         promoter: Party | None,
         upline: Party | None,
     ) -> tuple[list[tuple[int, int, Any]], list[Said]]:
-        from growth_engine.plays.contract import OrderLine, OrderPlaced, Seller
+        from growth_engine.plays.selling import OrderLine, OrderPlaced, Seller
 
         def seller(one: Party | None) -> Any:
             return one and Seller(one.member, one.qualified, one.why, one.tier, one.used)
@@ -374,8 +374,8 @@ class ThePlay:
     def worth(
         self, config: Facts, order: dict[str, Any], net: int, used: Mapping[int, Mapping[str, int]]
     ) -> tuple[list[int], list[Said]]:
-        from growth_engine.plays.contract import OrderMoved, Seller
-        from growth_engine.plays.contract import Share as Pinned
+        from growth_engine.plays.selling import OrderMoved, Seller
+        from growth_engine.plays.selling import Share as Pinned
 
         shares = [Pinned(one["level"], one["member"], one["kept"]) for one in order["live"]]
         sellers = {number: Seller(number, qualified=True, used=one) for number, one in used.items()}

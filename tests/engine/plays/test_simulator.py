@@ -15,9 +15,9 @@ from sqlalchemy import event, text
 from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.ids import earliest
-from growth_engine.plays.contract import OrderLine
 from growth_engine.plays.promoting import may_promote
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import OrderLine
 from growth_engine.plays.simulator import History, Person, Sale, Transfer, compare, replay
 from growth_engine.plays.simulator_queries import history
 from tests.factories.selling import PRICE, Shop

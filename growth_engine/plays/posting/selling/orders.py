@@ -9,11 +9,11 @@ from typing import Any
 from growth_engine.ledger.contract import Reason
 from growth_engine.ledger.money import FEE, PLATFORM, Leg
 from growth_engine.plays import rules
-from growth_engine.plays.contract import OrderLine, OrderMoved, OrderPlaced, PinShare, Share
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Member
 from growth_engine.plays.posting.selling import promoters, shares
 from growth_engine.plays.posting.selling.facts import Commission, Line, Order, Product, Transfer
+from growth_engine.plays.selling import OrderLine, OrderMoved, OrderPlaced, PinShare, Share
 
 #: Basis points in one.
 _WHOLE = 10_000

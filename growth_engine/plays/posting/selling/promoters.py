@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from growth_engine.ledger.contract import Reason
 from growth_engine.plays.binding import Bound, bind
-from growth_engine.plays.contract import Seller
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.facts import Member
 from growth_engine.plays.posting.selling.facts import Binding, Promoter
 from growth_engine.plays.promoting import may_promote
+from growth_engine.plays.selling import Seller
 
 
 def as_seller(case: Case, member: Member) -> Seller:

@@ -8,9 +8,10 @@ from typing import Final
 
 from growth_engine.ledger.contract import Reason
 from growth_engine.ledger.money import ABSORBED, AVAILABLE, CAMPAIGN, EXPENSE, PENDING, WALLET, Leg
-from growth_engine.plays.contract import Effect, SetCommission
+from growth_engine.plays.contract import Effect
 from growth_engine.plays.posting.case import Case
 from growth_engine.plays.posting.selling.facts import Commission, Promoter
+from growth_engine.plays.selling import SetCommission
 
 #: Months and days of ``Promoter.usage`` that are kept, besides ``all``.
 _KEPT: Final = 2
