@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -38,13 +39,20 @@ def children(package: str) -> list[ModuleType]:
     ]
 
 
+#: One for all registries: what one of them loads may read another.
+_LOADING = threading.RLock()
+
+
 class Registry(Mapping[str, T], Generic[T]):
-    """Things found by name; asking for one first runs ``load`` once, adding a name twice stops the boot."""
+    """Things found by name; asking for one first runs ``load`` once, adding a name twice stops the boot.
+
+    Threads that ask meanwhile wait: half a registry would look like the whole one.
+    """
 
     def __init__(self, kind: str, load: Callable[[], object]) -> None:
         self._kind = kind
         self._load = load
-        self._loaded = False
+        self._loaded = self._begun = False
         self._items: dict[str, T] = {}
 
     def add(self, name: str, item: T) -> None:
@@ -53,13 +61,16 @@ class Registry(Mapping[str, T], Generic[T]):
         self._items[name] = item
 
     def _ready(self) -> dict[str, T]:
-        if not self._loaded:
-            self._loaded = True
-            try:
-                self._load()
-            except BaseException:
-                self._loaded = False
-                raise
+        if self._loaded:
+            return self._items
+        with _LOADING:
+            if not self._begun:  # else it is what is being loaded that asks
+                self._begun = True
+                try:
+                    self._load()
+                    self._loaded = True
+                finally:
+                    self._begun = self._loaded
         return self._items
 
     def __getitem__(self, name: str) -> T:

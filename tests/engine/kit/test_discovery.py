@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,22 @@ def test_a_registry_refuses_two_things_of_one_name_and_loads_once() -> None:
     assert dict(registry) == {"a": 1}
     assert len(registry) == 1
     assert loads == [1]
+
+
+def test_threads_that_ask_while_a_registry_is_loading_see_all_of_it() -> None:
+    """Else the first callbacks after a start find nobody who understands them."""
+    registry: discovery.Registry[int]
+
+    def load() -> None:
+        registry.add("a", 1)
+        assert dict(registry) == {"a": 1}, "what is being loaded may look"
+        time.sleep(0.05)
+        registry.add("b", 2)
+
+    registry = discovery.Registry("thing", load)
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: dict(registry), range(8)))
+    assert seen == [{"a": 1, "b": 2}] * 8
 
 
 def _rung_names() -> set[str]:
