@@ -10,11 +10,9 @@ from growth_engine.kit import web
 from growth_engine.kit.i18n import N_
 from growth_engine.people import codes
 from growth_engine.web.h5 import joining, limits, names
-from growth_engine.web.h5.visit import Shown, campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, Shown, campaign_values, visiting
 
 bp = Blueprint("h5_code", __name__)
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/code")

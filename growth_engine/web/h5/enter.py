@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, url_for
-from werkzeug.wrappers import Response
 
 from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
@@ -12,11 +11,9 @@ from growth_engine.people import queries as people
 from growth_engine.people.rules import Identity, normalise
 from growth_engine.plays import queries
 from growth_engine.web.h5 import joining, limits
-from growth_engine.web.h5.visit import Shown, Visit, campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, Shown, Visit, campaign_values, visiting
 
 bp = Blueprint("h5_enter", __name__)
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/enter")

@@ -12,11 +12,9 @@ from growth_engine.plays.participation import JoinAsk, JoinOutcome
 from growth_engine.plays.words import reason_text
 from growth_engine.web.h5 import joining, limits
 from growth_engine.web.h5.register import nonce_sent
-from growth_engine.web.h5.visit import campaign_values, invite_token, visiting
+from growth_engine.web.h5.visit import Answer, campaign_values, invite_token, visiting
 
 bp = Blueprint("h5_leave", __name__)
-
-Answer = str | Response
 
 
 @bp.get("/c/<campaign_id>/leave")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
 
 from growth_engine.access import queries as access
 from growth_engine.channels.storage import PictureNotFound, content_type_of
@@ -18,11 +17,9 @@ from growth_engine.live_codes.service import Showing
 from growth_engine.web.h5 import limits, notice
 from growth_engine.web.h5.colours import DEFAULT, palette
 from growth_engine.web.h5.me_view import ladder_of
-from growth_engine.web.h5.visit import Visit, campaign_values, copy_language, theme_url, visiting
+from growth_engine.web.h5.visit import Answer, Visit, campaign_values, copy_language, theme_url, visiting
 
 bp = Blueprint("h5_live_code", __name__)
-
-Answer = str | AnyResponse | tuple[str, int]
 
 
 @bp.get("/g/<token>")

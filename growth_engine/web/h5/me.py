@@ -13,13 +13,11 @@ from growth_engine.posters import queries as posters
 from growth_engine.web.h5 import joining, limits, notice
 from growth_engine.web.h5.landing_view import clock_to
 from growth_engine.web.h5.me_view import me_view, poster_view
-from growth_engine.web.h5.visit import Shown, campaign_values, invite_token, share_values, visiting
+from growth_engine.web.h5.visit import Answer, Shown, campaign_values, invite_token, share_values, visiting
 
 bp = Blueprint("h5_me", __name__)
 
 _LARGEST_NUMBER = 10**12
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/me")

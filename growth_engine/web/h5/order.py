@@ -17,7 +17,7 @@ from growth_engine.web.h5 import limits, wechat_pay
 from growth_engine.web.h5.order_view import STANDINGS, fingerprint, order_view, standing_of
 from growth_engine.web.h5.owners import check_shop, not_theirs
 from growth_engine.web.h5.register import nonce_sent
-from growth_engine.web.h5.visit import Visit, campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, Visit, campaign_values, visiting
 
 bp = Blueprint("h5_order", __name__)
 
@@ -25,8 +25,6 @@ PER_PAGE = 20
 #: The page looks again after so many seconds, each time a little later.
 _FIRST_LOOK, _SLOWEST_LOOK = 3, 30
 _MOST_LOOKS = 40
-
-Answer = str | AnyResponse | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/orders")

@@ -76,8 +76,9 @@ def fingerprint(order: Order, now: datetime) -> str:
 def standing_of(order: Order, now: datetime) -> str:
     """How an order stands at ``now``: a key of ``STANDINGS``."""
     if order.state == "cancelled":
-        late = order.expires_at is not None and order.closed_at is not None
-        return "expired" if late and order.closed_at >= order.expires_at else "cancelled"  # type: ignore[operator]
+        expires, closed = order.expires_at, order.closed_at
+        late = expires is not None and closed is not None and closed >= expires
+        return "expired" if late else "cancelled"
     if order.state == "refunded":
         return "refunded"
     if order.state == "paid":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from werkzeug.wrappers import Response
 
 from growth_engine.commissions import service
 from growth_engine.kit import web
@@ -12,7 +11,7 @@ from growth_engine.plays.words import reason_text
 from growth_engine.web.h5 import limits, notice, promote_view
 from growth_engine.web.h5.owners import check_shop, is_blocked
 from growth_engine.web.h5.register import nonce_sent
-from growth_engine.web.h5.visit import campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, campaign_values, visiting
 
 bp = Blueprint("h5_promote", __name__)
 
@@ -25,8 +24,6 @@ FILTERS = {
 }
 #: As the form says too.
 LONGEST_NOTE = 300
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/promote")

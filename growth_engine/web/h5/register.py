@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from flask import Blueprint, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response
 
 from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_
 from growth_engine.people.rules import clean_nickname, normalise
 from growth_engine.web.h5 import joining, limits, notice, wechat_visitor
-from growth_engine.web.h5.visit import Shown, campaign_values, invite_token, visiting
+from growth_engine.web.h5.visit import Answer, Shown, campaign_values, invite_token, visiting
 from growth_engine.web.h5.wechat_name import kept_name
 
 bp = Blueprint("h5_register", __name__)
@@ -20,8 +19,6 @@ bp = Blueprint("h5_register", __name__)
 _NONCE = re.compile(r"[0-9a-z]{16,64}")
 #: What a field may hold before it is no longer somebody's name; nicknames are cut to 32 characters.
 _LONGEST_NICKNAME = 100
-
-Answer = str | Response | tuple[str, int]
 
 
 class BadForm(web.BadRequest):

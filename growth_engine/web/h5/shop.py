@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flask import Blueprint, Response, render_template, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
 
 from growth_engine.channels.storage import content_type_of
 from growth_engine.kit import web
@@ -17,13 +16,11 @@ from growth_engine.web.h5 import joining, limits, notice, register, shop_view
 from growth_engine.web.h5.joining import Draft
 from growth_engine.web.h5.owners import check_shop, is_blocked
 from growth_engine.web.h5.shop_view import Sheet
-from growth_engine.web.h5.visit import Visit, campaign_values, share_values, visiting
+from growth_engine.web.h5.visit import Answer, Visit, campaign_values, share_values, visiting
 
 bp = Blueprint("h5_shop", __name__)
 
 _YEAR = 31_536_000
-
-Answer = str | AnyResponse | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/shop")

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Response, g, request, url_for
+from flask import g, request, url_for
+from werkzeug.wrappers import Response
 
 from growth_engine.access import queries as access
 from growth_engine.context import SYSTEM, Actor, Ctx
@@ -36,6 +37,9 @@ from growth_engine.web.h5.landing_view import LandingView
 _COOKIE = "ge_me"
 #: Every field of the copy, empty.
 _NO_COPY: Mapping[str, Any] = ContentSchema().load({})
+
+Answer = str | Response | tuple[str, int]
+"""What a page's view returns."""
 
 
 class UnknownInvite(NotFound):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template, request, url_for
-from werkzeug.wrappers import Response
 
 from growth_engine.commissions import queries as commissions
 from growth_engine.payouts import preview as previews
@@ -12,14 +11,12 @@ from growth_engine.payouts import rules
 from growth_engine.plays import queries
 from growth_engine.web.h5 import wallet_view
 from growth_engine.web.h5.owners import not_theirs
-from growth_engine.web.h5.visit import campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, campaign_values, visiting
 
 bp = Blueprint("h5_wallet", __name__)
 
 _LARGEST = 2**62
 _OPEN = tuple(state for state in rules.STATES if state not in rules.FINAL)
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/wallet")

@@ -23,7 +23,16 @@ from growth_engine.kit.i18n import N_
 from growth_engine.people import service as people_service
 from growth_engine.plays import queries
 from growth_engine.web.h5 import limits, wechat_visitor
-from growth_engine.web.h5.visit import Shown, Visit, absolute, campaign_values, forget, remember, visiting
+from growth_engine.web.h5.visit import (
+    Answer,
+    Shown,
+    Visit,
+    absolute,
+    campaign_values,
+    forget,
+    remember,
+    visiting,
+)
 from growth_engine.web.h5.wechat_name import keep_name
 from growth_engine.web.h5.wechat_visitor import Here, Proven
 
@@ -35,8 +44,6 @@ _STATE_SECONDS = 600
 #: After leaving once, pages are shown as they are for a while, however the sign-in went: no loops.
 _TRIED_COOKIE, _TRIED_SECONDS = "ge_wx_tried", 120
 _STATE_LENGTH = 32
-
-Answer = str | Response | tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ def ask_name(campaign_id: str) -> Answer:
         account = wechat_visitor.account_of(visit.ctx, campaign_id)
     goes_on = web.safe_next(request.args.get("next"), url_for("h5_me.page", campaign_id=campaign_id))
     if account is None or not wechat_visitor.inside():
-        return redirect(goes_on, 303)  # type: ignore[return-value]
+        return redirect(goes_on, 303)
     here = Here(campaign.workspace_id, campaign_id, account.id, account.ids["appid"])
     return _leave(here, "snsapi_userinfo", goes_on) or _problem(campaign, "busy")
 
@@ -206,7 +213,7 @@ def back(campaign_id: str) -> Answer:
         known = wechat_visitor.proven(campaign.workspace_id)
         # Reloaded, or come to by the back button: it has done its work already.
         me = url_for("h5_me.page", campaign_id=campaign_id)
-        return redirect(me, 303) if known else _problem(campaign, "used")  # type: ignore[return-value]
+        return redirect(me, 303) if known else _problem(campaign, "used")
     code, oauth = request.args.get("code", ""), _oauth(campaign.workspace_id, asked.account_id)
     if not code:
         return _problem(campaign, "denied", asked.goes_on)

@@ -24,13 +24,11 @@ from growth_engine.web.h5 import limits, wallet_view, wechat_pay
 from growth_engine.web.h5.buying import SOURCE
 from growth_engine.web.h5.owners import not_theirs
 from growth_engine.web.h5.register import nonce_sent
-from growth_engine.web.h5.visit import Visit, campaign_values, visiting
+from growth_engine.web.h5.visit import Answer, Visit, campaign_values, visiting
 
 bp = Blueprint("h5_withdraw", __name__)
 
 PER_PAGE = 20
-
-Answer = str | Response | tuple[str, int]
 
 
 @bp.get("/c/<campaign_id>/wallet/withdraw")
@@ -159,9 +157,9 @@ def _asked_about(visit: Visit, text: str) -> Preview:
     """What the rules say about what was typed; about the most possible while it is no amount."""
     assert visit.contact is not None
     places = get_currency_precision(queries.place(visit.ctx)[1])
-    amount = form_money.read(text[:20], places)
-    sensible = isinstance(amount, int) and 0 < amount <= service.MOST
-    return preview(visit.ctx, visit.contact.id, amount if sensible else None)  # type: ignore[arg-type]
+    read = form_money.read(text[:20], places)
+    amount = read if isinstance(read, int) and 0 < read <= service.MOST else None
+    return preview(visit.ctx, visit.contact.id, amount)
 
 
 def _again(
