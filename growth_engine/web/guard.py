@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +14,8 @@ from flask import Flask, Response, g, request
 
 from growth_engine.kit import web
 from growth_engine.kit.i18n import N_
+from growth_engine.kit.ids import Ids
+from growth_engine.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -86,9 +88,20 @@ def protect(app: Flask, identify: Callable[[], None]) -> None:
     app.after_request(_finish)
 
 
+def request_id(given: str, ids: Ids) -> str:
+    """What the request is called in the log and in the answer: the caller's name for it, or a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else ids.new("req")
+
+
+def headers(settings: Settings) -> Mapping[str, str]:
+    """The headers of every answer that sets none of its own."""
+    if not settings.secure_cookies:
+        return HEADERS
+    return {**HEADERS, "Strict-Transport-Security": f"max-age={_YEAR_SECONDS}; includeSubDomains"}
+
+
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else web.parts().ids.new("req")
+    g.request_id = request_id(request.headers.get("X-Request-Id", ""), web.parts().ids)
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -100,37 +113,27 @@ def _finish(response: Response) -> Response:
     web.keep_language(response)
     # `setdefault` walks through all headers twice for each one: 40 µs of every answer.
     present = {name.lower() for name, _ in response.headers}
-    for name, value in HEADERS.items():
+    for name, value in headers(web.parts().settings).items():
         if name.lower() not in present:
             response.headers.add(name, value)
-    if web.parts().settings.secure_cookies:
-        response.headers.setdefault(
-            "Strict-Transport-Security", f"max-age={_YEAR_SECONDS}; includeSubDomains"
-        )
     response.headers["X-Request-Id"] = g.get("request_id", "")
     if "Cache-Control" not in response.headers:
         # Pages carry the visitor's CSRF token; those of staff must not outlive the sign-out.
         response.headers["Cache-Control"] = "no-store" if web.signed_in() else "private, no-cache"
     response.headers.add("Vary", "Cookie, Accept-Language")
-    _log(response)
+    route = request.url_rule.rule if request.url_rule else "-"
+    log_request(request.method, route, response.status_code, g.get("started", time.perf_counter()))
     return response
 
 
-def _log(response: Response) -> None:
+def log_request(method: str, route: str, status: int, began: float) -> None:
     """A line for each refused or slow request, by route and not by address: addresses hold tokens and ids.
 
     The others are counted by /metrics; a line each would cost a tenth of the time they take.
     """
-    seconds = time.perf_counter() - g.get("started", time.perf_counter())
-    if response.status_code < 400 and seconds < _SLOW_SECONDS:
-        return
-    log.info(
-        "http",
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else "-",
-        status=response.status_code,
-        ms=round(seconds * 1000, 1),
-    )
+    seconds = time.perf_counter() - began
+    if status >= 400 or seconds >= _SLOW_SECONDS:
+        log.info("http", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 # -- text that is none -------------------------------------------------------------------------------
@@ -138,8 +141,14 @@ def _log(response: Response) -> None:
 
 def refuse_broken_address() -> None:
     """Refuse NUL characters and invalid UTF-8 in the path or query: PostgreSQL could not store them."""
-    _strict(request.environ.get("PATH_INFO", "").encode("latin-1", "replace"))
-    _strict(unquote_to_bytes(request.environ.get("QUERY_STRING", "").encode("latin-1", "replace")))
+    if is_broken_address(request.environ):
+        raise BrokenText
+
+
+def is_broken_address(environ: Mapping[str, Any]) -> bool:
+    path = environ.get("PATH_INFO", "").encode("latin-1", "replace")
+    query = unquote_to_bytes(environ.get("QUERY_STRING", "").encode("latin-1", "replace"))
+    return _is_broken(path) or _is_broken(query)
 
 
 def refuse_broken_body() -> None:
@@ -190,12 +199,15 @@ def _strings(value: Any) -> Iterable[str]:
 
 
 def _strict(raw: bytes) -> None:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        raise BrokenText from None
-    if "\0" in text:
+    if _is_broken(raw):
         raise BrokenText
+
+
+def _is_broken(raw: bytes) -> bool:
+    try:
+        return "\0" in raw.decode()
+    except UnicodeDecodeError:
+        return True
 
 
 def _strict_text(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -10,6 +10,7 @@ from growth_engine.channels.protocol.documents import MOST_BYTES
 from growth_engine.inbox.contract import Request
 from growth_engine.inbox.reception import Desk
 from growth_engine.kit import web
+from growth_engine.web.side_door import ERROR, SideDoor
 
 bp = Blueprint("webhooks", __name__)
 
@@ -18,15 +19,23 @@ _DESK = f"{web.EXTENSION}.inbox"
 
 @bp.record_once
 def _set_up(state: BlueprintSetupState) -> None:
-    parts = state.app.extensions[web.EXTENSION]
+    app = state.app
+    assert isinstance(app, Flask)
+    parts = app.extensions[web.EXTENSION]
     desk = Desk(parts)
-    state.app.extensions[_DESK] = desk
+    app.extensions[_DESK] = desk
     parts.close_hooks.append(desk.close)
+    app.wsgi_app = SideDoor(parts, desk, app.wsgi_app, MOST_BYTES)  # type: ignore[method-assign]
 
 
 @bp.route("/webhooks/<provider>/<account_id>", methods=["GET", "POST"])
 def receive(provider: str, account_id: str) -> Response:
-    """Signed by the platform, or refused: no session, no cookie, no CSRF token (``web/guard.py``)."""
+    """Signed by the platform, or refused: no session, no cookie, no CSRF token (``web/guard.py``).
+
+    Most come by the side door (``web/side_door.py``); here are the rest, and the errors of all.
+    """
+    if isinstance(error := request.environ.get(ERROR), Exception):
+        raise error
     desk: Desk = current_app.extensions[_DESK]
     # More than any platform sends is not even read to its end.
     request.max_content_length = MOST_BYTES
