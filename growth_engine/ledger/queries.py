@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, aliased
@@ -73,6 +74,40 @@ def parked_events(ctx: Ctx) -> Sequence[tuple[PendingEvent, StoredEvent]]:
         .order_by(PendingEvent.event_id)
     )
     return [(pending, stored) for pending, stored in ctx.session.execute(query).all()]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told under a name: its facts, and the decision; ``None`` while there is none."""
+
+    facts: Mapping[str, Any]
+    accepted: bool | None
+
+
+def decision_named(ctx: Ctx, source: str, key: str) -> Told | None:
+    """What was told under this name; ``None``: nothing."""
+    query = (
+        select(StoredEvent.facts, JournalEntry.accepted)
+        .outerjoin(
+            JournalEntry,
+            and_(JournalEntry.event_id == StoredEvent.id, JournalEntry.book_id == StoredEvent.book_id),
+        )
+        .where(
+            StoredEvent.workspace_id == ctx.workspace_id, StoredEvent.source == source, StoredEvent.key == key
+        )
+    )
+    found = ctx.session.execute(query).first()
+    return Told(*found) if found else None
+
+
+def events_named(ctx: Ctx, source: str, keys: Sequence[str]) -> int:
+    """How many of these names were used."""
+    query = select(func.count()).where(
+        StoredEvent.workspace_id == ctx.workspace_id,
+        StoredEvent.source == source,
+        StoredEvent.key.in_(keys),
+    )
+    return ctx.session.scalar(query) or 0
 
 
 def pending_count(ctx: Ctx) -> int:

@@ -114,12 +114,12 @@ def by_external_id(ctx: Ctx, external_id: str) -> Order | None:
     )
 
 
-def campaigns_of(ctx: Ctx, order_ids: Iterable[str]) -> Mapping[str, str]:
-    """Campaign ids by order id; unknown orders are left out."""
-    query = select(Order.id, Order.campaign_id).where(
+def to_be_paid(ctx: Ctx, order_ids: Iterable[str]) -> Mapping[str, Row[str, str, str]]:
+    """(id, campaign_id, currency) by order id; unknown orders are left out."""
+    query = select(Order.id, Order.campaign_id, Order.currency).where(
         Order.workspace_id == ctx.workspace_id, Order.id.in_(list(order_ids))
     )
-    return dict(ctx.session.execute(query).all())
+    return {row.id: row for row in ctx.session.execute(query)}
 
 
 def orders_page(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import Conflict, Invalid, Unavailable
-from growth_engine.kit.i18n import N_
-from growth_engine.ledger.contract import Event, Posted, Reason, Receipt
+from growth_engine.kit.i18n import N_, format_amount, translate
+from growth_engine.ledger import naming
+from growth_engine.ledger.contract import Event, PayloadMismatch, Posted, Reason, Receipt
 from growth_engine.orders import queries, rules
 from growth_engine.orders.models import Product
 
@@ -116,6 +119,24 @@ class Refused(Conflict):
     message = N_("The order cannot be changed like this.")
 
 
+class AlreadyRecorded(PayloadMismatch):
+    """The provider's id names another payment or refund in the books; ``extra["recorded"]`` says which."""
+
+    code = "already_recorded"
+    status = 409
+    message = N_(
+        "“%(external_id)s” is in the books already: %(amount)s for order %(order_id)s."
+        " Use another id for something else."
+    )
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        amount = format_amount(facts["amount"], facts["currency"])
+        names = ("order_id", "provider", "external_id", "amount", "currency")
+        super().__init__(
+            params={**facts, "amount": amount}, extra={"recorded": {name: facts[name] for name in names}}
+        )
+
+
 def take_payment(
     parts: Parts,
     workspace_id: str,
@@ -128,8 +149,10 @@ def take_payment(
 ) -> Outcome:
     """Money came for an order; ``provider`` and ``external_id`` name the payment.
 
-    The same payment again answers the same; with other content it raises ``PayloadMismatch``. Amounts in
-    minor units. Raises ``UnknownOrder``, ``Invalid``, ``Unavailable`` (then send it again).
+    The same payment again answers the same. Other content under its name is taken where the books refused
+    what was told first, and raises ``AlreadyRecorded`` where they hold it. Amounts in minor units. Raises
+    ``UnknownOrder``, ``Invalid`` (what this order can never be paid with; nothing is recorded then) and
+    ``Unavailable`` (then send it again).
     """
     told = {"amount": amount, "currency": currency}
     return _money(parts, workspace_id, "payment", order_id, provider, external_id, told)
@@ -165,33 +188,32 @@ class Came:
 def take_payments(parts: Parts, workspace_id: str, payments: Sequence[Came]) -> list[Outcome | None]:
     """Many payments at once, each as ``take_payment`` would; ``None`` for an order that does not exist.
 
-    Raises ``Unavailable`` when the books are busy: some may be in the books then, send the same again.
+    Raises ``Unavailable`` when the books are busy: some may be in the books then, send the same again. A
+    name that was used before with other content raises as well: tell them one by one then.
     """
     with parts.open(workspace_id) as ctx:
-        campaigns = queries.campaigns_of(ctx, [one.order_id for one in payments])
-    known = [one for one in payments if one.order_id in campaigns]
+        known = queries.to_be_paid(ctx, {one.order_id for one in payments})
     now = parts.clock.now()
     events = []
-    for one in known:
-        rules.check_amount(one.amount)
-        rules.check_external_id(one.external_id)
-        facts = {
-            "order_id": one.order_id,
-            "provider": one.provider,
-            "external_id": one.external_id,
-            "amount": one.amount,
-            "currency": one.currency,
-        }
-        key = f"{one.provider}:{one.external_id}"
-        events.append(Event(workspace_id, campaigns[one.order_id], "payment", "payment", key, now, facts))
+    for one in payments:
+        if order := known.get(one.order_id):
+            told = {"amount": one.amount, "currency": one.currency}
+            _check_money(order, one.external_id, told)
+            events.append(
+                _money_event(workspace_id, "payment", order, one.provider, one.external_id, told, now)
+            )
     receipts = iter(parts.ledger.submit_many(events, timeout=60))
-    return [_outcome(one.order_id, next(receipts)) if one.order_id in campaigns else None for one in payments]
+    return [_outcome(one.order_id, next(receipts)) if one.order_id in known else None for one in payments]
 
 
 def cancel(parts: Parts, workspace_id: str, order_id: str, *, key: str | None = None) -> Outcome:
     """Give up an unpaid order; its stock is free again. ``key`` names the request, if it may be repeated."""
+    with parts.open(workspace_id) as ctx:
+        order = queries.order(ctx, order_id)
     name = f"cancel:{order_id}:{key or parts.ids.new('key')}"
-    return _submit(parts, workspace_id, "cancel", order_id, name, {"reason": "cancelled"})
+    facts = {"order_id": order_id, "reason": "cancelled"}
+    event = Event(workspace_id, order.campaign_id, "cancel", "cancel", name, parts.clock.now(), facts)
+    return _outcome(order_id, parts.ledger.submit(event))
 
 
 def _money(
@@ -203,21 +225,39 @@ def _money(
     external_id: str,
     told: Mapping[str, Any],
 ) -> Outcome:
+    with parts.open(workspace_id) as ctx:
+        order = queries.to_be_paid(ctx, [order_id]).get(order_id)
+    if order is None:
+        raise queries.UnknownOrder
+    _check_money(order, external_id, told)
+    event = _money_event(workspace_id, kind, order, provider, external_id, told, parts.clock.now())
+    try:
+        return _outcome(order_id, naming.submit(parts, event))
+    except naming.AlreadyRecorded as error:
+        raise AlreadyRecorded(error.facts) from None
+
+
+def _check_money(order: Row[str, str, str], external_id: str, told: Mapping[str, Any]) -> None:
+    """What no state of the order could change: the caller mends it, and the books never hear of it."""
     rules.check_amount(told["amount"])
     rules.check_external_id(external_id)
-    facts = {"provider": provider, "external_id": external_id, **told}
-    return _submit(parts, workspace_id, kind, order_id, f"{provider}:{external_id}", facts)
+    if told["currency"] != order.currency:
+        message = translate(N_("This order is in %(currency)s."), {"currency": order.currency})
+        raise Invalid(fields={"currency": [message]})
 
 
-def _submit(
-    parts: Parts, workspace_id: str, kind: str, order_id: str, key: str, facts: Mapping[str, Any]
-) -> Outcome:
-    with parts.open(workspace_id) as ctx:
-        campaign_id = queries.order(ctx, order_id).campaign_id
-    event = Event(
-        workspace_id, campaign_id, kind, kind, key, parts.clock.now(), {"order_id": order_id, **facts}
-    )
-    return _outcome(order_id, parts.ledger.submit(event))
+def _money_event(
+    workspace_id: str,
+    kind: str,
+    order: Row[str, str, str],
+    provider: str,
+    external_id: str,
+    told: Mapping[str, Any],
+    now: datetime,
+) -> Event:
+    facts = {"order_id": order.id, "provider": provider, "external_id": external_id, **told}
+    key = f"{provider}:{external_id}"
+    return Event(workspace_id, order.campaign_id, kind, kind, key, now, facts)
 
 
 def _outcome(order_id: str, receipt: Receipt) -> Outcome:

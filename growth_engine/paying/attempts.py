@@ -13,7 +13,7 @@ from growth_engine.channels.errors import ChannelError, GoneForGood
 from growth_engine.channels.wechat_pay import Orders, Transaction
 from growth_engine.channels.wechat_pay.shapes import UNPAID_FOR_GOOD
 from growth_engine.context import Ctx, Parts
-from growth_engine.kit.errors import Unavailable
+from growth_engine.kit.errors import Invalid, Unavailable
 from growth_engine.ledger import alerts
 from growth_engine.ledger.contract import PayloadMismatch
 from growth_engine.orders import queries as orders
@@ -198,11 +198,11 @@ def post(parts: Parts, workspace_id: str, number: str) -> str:
         )
     except Unavailable:
         return "told"  # the books are busy; the lease runs out and it is sent again
-    except PayloadMismatch:
+    except (PayloadMismatch, Invalid) as error:
         with parts.open(workspace_id) as ctx:
-            detail = f"transaction {row.transaction_id} is in the books as another"
+            detail = f"transaction {row.transaction_id} cannot go into the books: {error.code}"
             alerts.raise_alert(ctx, DISPUTED, number, detail)
-            end(ctx, number, "disputed", "payload_mismatch")
+            end(ctx, number, "disputed", error.code)
         return "disputed"
     with parts.open(workspace_id) as ctx:
         return _posted(ctx, row, outcome)
@@ -215,7 +215,7 @@ def post_many(parts: Parts, workspace_id: str, numbers: Sequence[str]) -> None:
     came = [Came(one.order_id, rules.PROVIDER, one.transaction_id, one.amount, one.currency) for one in rows]
     try:
         outcomes = service.take_payments(parts, workspace_id, came) if came else []
-    except (Unavailable, PayloadMismatch):
+    except (Unavailable, PayloadMismatch, Invalid):
         for row in rows:  # one of them is at fault: each by itself
             post(parts, workspace_id, row.number)
         return

@@ -105,7 +105,9 @@ def _product(product: Product, stock: Any) -> dict[str, Any]:
 def place_order(body: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Order for a person, who takes part in the campaign from then on.
 
-    Refused with 409 `cannot_order` and the `decision`: out of stock, campaign over, person blocked…
+    Refused with 409 `cannot_order` and the `decision`: out of stock, campaign over, person blocked… What was
+    not placed may be sent again under the same `external_id`; one that names another order is a 409
+    `already_recorded`.
     """
     parts = web.parts()
     ask = participation.asked_by(
@@ -170,7 +172,9 @@ def get_order(ctx: Ctx, order_id: str) -> dict[str, Any]:
 def report_payment(order_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Money came for an order. Reporting the same payment again changes nothing.
 
-    Refused with 409 `order_refused` and the `decision`: more than is due, another currency.
+    Refused with 409 `order_refused` and the `decision`: more than is due. Another currency than the order's
+    is a 422, and nothing is recorded. What was refused may be sent again correctly under the same id; an id
+    that stands for something else in the books is a 409 `already_recorded` that says for what.
     """
     return _moved(service.take_payment(web.parts(), g.workspace_id, order_id, **body))
 
@@ -184,7 +188,7 @@ def report_payment(order_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
 def report_refund(order_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Money went back to the buyer. May come before its payment; the same refund again changes nothing.
 
-    Refused with 409 `order_refused` and the `decision`: more than the order, another currency.
+    Refused with 409 `order_refused` and the `decision`: more than the order. Otherwise as payments are.
     """
     return _moved(service.give_refund(web.parts(), g.workspace_id, order_id, **body))
 

@@ -9,9 +9,11 @@ from typing import Any
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import Conflict, Invalid, Unavailable
 from growth_engine.kit.i18n import N_
-from growth_engine.ledger.contract import Event, PayloadMismatch, Posted, Reason
+from growth_engine.ledger import naming
+from growth_engine.ledger.contract import Event, PayloadMismatch, Posted, Reason, Receipt
 from growth_engine.orders import queries as orders
 from growth_engine.orders import rules
+from growth_engine.orders.models import Order
 from growth_engine.people import queries as people
 from growth_engine.plays import participation, queries
 from growth_engine.plays.participation import JoinAsk
@@ -53,6 +55,19 @@ class CannotOrder(Conflict):
     message = N_("This cannot be ordered right now.")
 
 
+class OrderRecorded(PayloadMismatch):
+    """The shop's id names another order; ``extra["recorded"]`` says which."""
+
+    code = "already_recorded"
+    status = 409
+    message = N_("Order “%(external_id)s” is placed already, for something or somebody else. Use another id.")
+
+    def __init__(self, order: Order) -> None:
+        names = ("campaign_id", "external_id", "contact_id", "total", "currency")
+        recorded = {"order_id": order.id, **{name: getattr(order, name) for name in names}}
+        super().__init__(params={"external_id": order.external_id}, extra={"recorded": recorded})
+
+
 def place_order(
     parts: Parts,
     workspace_id: str,
@@ -69,9 +84,10 @@ def place_order(
     """Order for the person of ``ask``, through the invite link it carries if any.
 
     (source, key) names the request: the same again gives the same answer. With an ``external_id`` it is
-    this id that names the order, whoever sends it. ``minutes``: time to pay, instead of the campaign's.
-    Raises ``Invalid``, ``NothingSold``, ``UnknownCampaign``, ``PayloadMismatch`` and ``Unavailable`` (then
-    send the same again).
+    this id that names the order, whoever sends it; while no order of this name was placed, each request is
+    decided anew. ``minutes``: time to pay, instead of the campaign's. Raises ``Invalid``, ``NothingSold``,
+    ``UnknownCampaign``, ``PayloadMismatch`` (``OrderRecorded`` for an ``external_id``) and ``Unavailable``
+    (then send the same again).
     """
     _check(lines, external_id)
     if external_id:
@@ -84,7 +100,9 @@ def place_order(
         participant = _known(ctx, campaign_id, ask)
     reasons: Sequence[Reason] = ()
     if participant is None:
-        joined = participation.join(parts, workspace_id, campaign_id, ask, source=source, key=f"{key}:buyer")
+        # Under a name of its own where the order may be told again: joining twice is joining once.
+        own = f"buyer:{parts.ids.new('req')}" if external_id else f"{key}:buyer"
+        joined = participation.join(parts, workspace_id, campaign_id, ask, source=source, key=own)
         if joined.pending:
             raise Unavailable(N_("The books are busy. Please send the same request again."))
         participant, reasons = joined.participant, joined.reasons
@@ -98,11 +116,24 @@ def place_order(
     more = {"invite_token": ask.invite_token, "external_id": external_id, "minutes": minutes}
     facts |= {name: value for name, value in more.items() if value}
     event = Event(workspace_id, campaign_id, "order", source, key, parts.clock.now(), facts)
-    receipt = parts.ledger.submit(event)
+    receipt = _submit(parts, event, named=bool(external_id))
     if not isinstance(receipt, Posted):
         raise Unavailable(N_("The books are busy. Please send the same request again."))
     order_id = receipt.result.get("order_id")
     return OrderOutcome(receipt.accepted, receipt.reasons, order_id, participant, receipt.duplicate)
+
+
+def _submit(parts: Parts, event: Event, *, named: bool) -> Receipt:
+    if not named:
+        receipt: Receipt = parts.ledger.submit(event)
+        return receipt
+    try:
+        return naming.submit(parts, event, anew=True)
+    except naming.AlreadyRecorded:
+        with parts.open(event.workspace_id) as ctx:
+            order = orders.by_external_id(ctx, event.facts["external_id"])
+        assert order is not None, "an accepted order is a row"
+        raise OrderRecorded(order) from None
 
 
 def selling_config(ctx: Ctx, campaign_id: str) -> Mapping[str, Any]:
@@ -139,7 +170,7 @@ def _known(ctx: Ctx, campaign_id: str, ask: JoinAsk) -> Mapping[str, Any] | None
 def _placed_before(
     ctx: Ctx, campaign_id: str, external_id: str, ask: JoinAsk, currency: str, lines: Sequence[Wanted]
 ) -> OrderOutcome | None:
-    """The order of this name, whoever its buyer is by now (people are merged). Raises ``PayloadMismatch``
+    """The order of this name, whoever its buyer is by now (people are merged). Raises ``OrderRecorded``
     when it was for something or somebody else."""
     order = orders.by_external_id(ctx, external_id)
     if order is None:
@@ -152,9 +183,9 @@ def _placed_before(
     if (order.campaign_id, order.currency, placed) != (campaign_id, currency, asked) or len(lines) != len(
         placed
     ):
-        raise PayloadMismatch
+        raise OrderRecorded(order)
     if not _is_buyer(ctx, order.contact_id, ask):
-        raise PayloadMismatch
+        raise OrderRecorded(order)
     buyer = queries.by_numbers(ctx, campaign_id, [order.buyer])[order.buyer][0]
     record = participation.participant_record(ctx, buyer.id)
     return OrderOutcome(True, (), order.id, record, duplicate=True)

@@ -44,7 +44,9 @@ def test_a_shop_reports_an_order_its_payment_and_a_refund(call: Caller, shop: Sh
         **paid.json
     }
     other = call.post(f"/orders/{order}/payments", json={"external_id": "p1", "amount": PRICE})
-    assert (other.status_code, other.json["code"]) == (422, "payload_mismatch")
+    assert (other.status_code, other.json["code"]) == (409, "already_recorded")
+    assert other.json["recorded"]["amount"] == 2 * PRICE
+    assert "¥118.00" in other.json["detail"]
     seen = call.get(f"/orders/{order}/refund-preview?amount={PRICE}").json
     assert [(one["member_no"], one["from_hold"], one["debt"]) for one in seen["taken"]] == [
         (2, 1180, 0),
@@ -65,7 +67,6 @@ def test_a_shop_reports_an_order_its_payment_and_a_refund(call: Caller, shop: Sh
     ("path", "body", "code"),
     [
         ("payments", {"external_id": "p", "amount": 3 * PRICE}, "overpaid"),
-        ("payments", {"external_id": "p", "amount": PRICE, "currency": "USD"}, "currency_mismatch"),
         ("refunds", {"external_id": "r", "amount": 3 * PRICE}, "refund_too_large"),
     ],
 )
@@ -76,6 +77,46 @@ def test_what_cannot_be_is_refused_with_its_reason(
     refused = call.post(f"/orders/{order}/{path}", json=body)
     assert (refused.status_code, refused.json["code"]) == (409, "order_refused")
     assert [reason["code"] for reason in refused.json["decision"]["reasons"]] == [code]
+
+
+@pytest.mark.parametrize("path", ["payments", "refunds"])
+def test_what_was_refused_is_sent_again_correctly_under_its_own_id(
+    call: Caller, shop: Shop, path: str
+) -> None:
+    order = call.post("/orders", json=order_body(shop)).json["id"]
+
+    def tell(amount: int) -> tuple[int, str]:
+        body = {"external_id": "x-1", "amount": amount}
+        told = call.post(f"/orders/{order}/{path}", json=body)
+        return told.status_code, told.json.get("code", "")
+
+    foreign = call.post(
+        f"/orders/{order}/{path}", json={"external_id": "x-1", "amount": 1, "currency": "USD"}
+    )
+    assert (foreign.status_code, foreign.json["code"]) == (422, "invalid")
+    assert foreign.json["errors"] == {"currency": ["This order is in CNY."]}
+    assert tell(9 * PRICE) == (409, "order_refused")
+    assert tell(8 * PRICE) == (409, "order_refused")
+    assert tell(2 * PRICE) == (200, "")
+    assert tell(2 * PRICE) == (200, "")
+    assert tell(9 * PRICE) == (409, "order_refused"), "the same content again has the same answer"
+    assert tell(PRICE) == (409, "already_recorded")
+    shown = call.get(f"/orders/{order}").json
+    assert (shown["paid"], shown["refunded"])[path == "refunds"] == 2 * PRICE
+
+
+def test_an_order_that_was_not_placed_has_no_name_yet(call: Caller, shop: Shop) -> None:
+    body = order_body(shop, external_id="A-9", lines=[{"sku": "pen", "quantity": 1}])
+    for _ in range(3):
+        assert call.post("/orders", json=body).json["code"] == "cannot_order"
+    call.post(f"/campaigns/{shop.campaign_id}/products", json={"sku": "pen", "name": "Pen", "price": 900})
+    placed = call.post("/orders", json=body)
+    assert placed.status_code == 201, placed.text
+    again = call.post("/orders", json=body)
+    assert (again.status_code, again.json["id"]) == (200, placed.json["id"])
+    other = call.post("/orders", json=order_body(shop, external_id="A-9"))
+    assert (other.status_code, other.json["code"]) == (409, "already_recorded")
+    assert other.json["recorded"]["order_id"] == placed.json["id"]
 
 
 def test_an_order_for_what_is_not_there_is_refused(call: Caller, shop: Shop) -> None:
