@@ -31,7 +31,10 @@ def reserve(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> 
     mine = [
         one["amount"]
         for one in e.payouts.values()
-        if one["owner"] == owner and one["state"] not in GIVEN_BACK and e.today(one["at"]) == e.today(at)
+        # Limits are a person's: of somebody merged a moment ago, too, whose wallet is still to follow.
+        if e.merged.get(one["owner"], one["owner"]) == owner
+        and one["state"] not in GIVEN_BACK
+        and e.today(one["at"]) == e.today(at)
     ]
     available, most = e.balance("available", owner, currency), policy["daily_amount"]
     if owner in e.blocked:
