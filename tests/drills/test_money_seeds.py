@@ -67,6 +67,7 @@ def test_a_thousand_shops_end_with_every_invariant_held(
                             f"  {finished}/{SEEDS} seeds, {minutes:.1f} min, {len(failures)} failed",
                             flush=True,
                         )
+                        print(told.get("failure", ""), end="", flush=True)
     finally:
         for process in running:
             process.terminate()
