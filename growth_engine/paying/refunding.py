@@ -20,7 +20,7 @@ from growth_engine.ledger.contract import PayloadMismatch
 from growth_engine.orders import queries as orders
 from growth_engine.orders import rules as order_rules
 from growth_engine.orders import service
-from growth_engine.paying import calls, queries, rules
+from growth_engine.paying import attempts, calls, queries, rules
 from growth_engine.paying.models import PayAttempt, RefundRequest
 
 log = structlog.get_logger(__name__)
@@ -259,8 +259,14 @@ def post(parts: Parts, workspace_id: str, refund_id: str) -> str:
     """Take a refund that was told to the books; its state then."""
     with parts.open(workspace_id) as ctx:
         row = queries.refund(ctx, refund_id)
+        attempt = queries.attempt(ctx, row.number) if row is not None else None
     if row is None or row.state != "told":
         return row.state if row is not None else "foreign"
+    if attempt is not None and attempt.state not in rules.KNOWN:
+        attempts.look(parts, workspace_id, attempt)  # what goes back came before: nobody told us
+    with parts.open(workspace_id) as ctx:
+        if _never_in_books(ctx, row):
+            return _given_back(ctx, row)
     try:
         outcome = service.give_refund(
             parts,
@@ -292,6 +298,24 @@ def post(parts: Parts, workspace_id: str, refund_id: str) -> str:
                 ctx, SURPLUS, row.id, f"{row.amount} fen went back for {row.order_id}: {codes}"
             )
     return state
+
+
+def _never_in_books(ctx: Ctx, row: RefundRequest) -> bool:
+    """Whether the money that went back is money the books never took: paid twice, or not what we asked for.
+    The order knows nothing of it, so its own payment and what it earned stand."""
+    attempt = queries.attempt(ctx, row.number)
+    return attempt is not None and attempt.state in ("surplus", "disputed")
+
+
+def _given_back(ctx: Ctx, row: RefundRequest) -> str:
+    """Staff gave back what was too much; once all of it is back nobody needs to look any more."""
+    _to(ctx, row.id, ("told",), state="done", error="", next_at=None, finished_at=ctx.now())
+    alerts.clear(ctx, ABNORMAL, row.id)
+    earlier = queries.refunds_of(ctx, row.order_id)
+    back = sum(one.amount for one in earlier if (one.number, one.state) == (row.number, "done"))
+    if back >= row.total:
+        alerts.clear(ctx, attempts.SURPLUS, row.number)
+    return "done"
 
 
 # -- writing it down ---------------------------------------------------------------------------------

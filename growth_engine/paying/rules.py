@@ -21,6 +21,8 @@ LIVE: Final = frozenset({"placing", "open", "closing"})
 """Attempts that may still bring money: there is at most one of an order."""
 PAID: Final = frozenset({"told", "paid", "surplus"})
 """Attempts whose money has come."""
+KNOWN: Final = PAID | {"disputed"}
+"""Attempts of which we know what became of their money."""
 REFUND_ENDED: Final = frozenset({"done", "failed", "surplus"})
 #: A prepay_id is good for two hours (sheet §4.4); handed out a little less long, for the person needs time.
 TOKEN_LIFE: Final = timedelta(hours=2) - timedelta(minutes=5)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.channels.errors import ChannelError, GoneForGood
 from growth_engine.channels.wechat_pay import NewTransfer, Transfer, Transfers
+from growth_engine.channels.wechat_pay.shapes import TRANSFERRED
 from growth_engine.channels.wechat_pay.transfers import (
     NAME_REQUIRED_FROM,
     REPORTS,
@@ -27,6 +28,7 @@ from growth_engine.paying.models import PayTransfer
 from growth_engine.paying.queries import Merchant, NotConnected
 from growth_engine.payouts import sending
 from growth_engine.payouts.providers import Ask, Failed, Found, Paid, Sent, Unknown, Unseen
+from growth_engine.payouts.rules import FINAL
 
 log = structlog.get_logger(__name__)
 
@@ -197,7 +199,7 @@ def _heard(ctx: Ctx, payout_id: str, told: Transfer) -> Sent:
     wrong = _wrong_with(row, told)
     if wrong:
         alerts.raise_alert(ctx, DISPUTED, payout_id, "; ".join(wrong))
-        row.error = "; ".join(wrong)[:200]
+        _keep_doubt(row, wrong)
         return Unknown("disputed")
     _note(ctx, row, told)
     over = rules.end_of(told, cancel_asked=row.cancel_asked_at is not None)
@@ -214,7 +216,16 @@ def _wrong_with(row: PayTransfer, told: Transfer) -> list[str]:
         said["mchid"] = told.mch_id
     asked = {"out_bill_no": row.number, "amount": row.amount, "openid": row.openid, "mchid": row.mch_id}
     wrong = rules.differences(said, asked)
-    return [one if not one.startswith("openid") else "openid is another" for one in wrong]
+    wrong = [one if not one.startswith("openid") else "openid is another" for one in wrong]
+    if row.state == REFUSED and not told.failed:
+        # The money is back in the wallet since, and the person may have it as well.
+        wrong.append(f"state is {told.state}, but it was refused ({row.error})")
+    return wrong
+
+
+def _keep_doubt(row: PayTransfer, wrong: list[str]) -> None:
+    if row.state != REFUSED:  # there it says what the withdrawal failed with
+        row.error = "; ".join(wrong)[:200]
 
 
 def _note(ctx: Ctx, row: PayTransfer, told: Transfer) -> None:
@@ -244,7 +255,7 @@ def hear(ctx: Ctx, told: Transfer) -> str:
     wrong = _wrong_with(row, told)
     if wrong:
         alerts.raise_alert(ctx, DISPUTED, row.payout_id, "; ".join(wrong))
-        row.error = "; ".join(wrong)[:200]
+        _keep_doubt(row, wrong)
         return "disputed"
     ended = row.state in ("SUCCESS", "FAIL", "CANCELLED")
     if ended and row.state != told.state and (told.arrived or told.failed):
@@ -278,7 +289,16 @@ def settle_due(parts: Parts, workspace_id: str) -> int:
                 log.error("transfer.not_over", payout_id=row.payout_id, state=row.state)
         with parts.open(workspace_id) as ctx:
             _change(ctx, row.payout_id, next_at=None)
+            _hold_against_books(ctx, row)
     return BATCH
+
+
+def _hold_against_books(ctx: Ctx, row: PayTransfer) -> None:
+    """Somebody may have brought another result by hand: the first word stands, and people must hear."""
+    known = queries.payout_states(ctx, [row.payout_id]).get(row.payout_id, "")
+    if known in FINAL and (known == "paid") != (row.state == TRANSFERRED):
+        detail = f"WeChat Pay says {row.state}, the withdrawal counts as {known}"
+        alerts.raise_alert(ctx, DISPUTED, row.payout_id, detail)
 
 
 def _as_told(row: PayTransfer) -> Transfer:
@@ -315,7 +335,9 @@ def cancel(parts: Parts, workspace_id: str, payout_id: str) -> PayTransfer:
             _change(ctx, payout_id, cancel_asked_at=None)
         raise CannotCancel(params={"state": error.number}) from None
     with parts.open(workspace_id) as ctx:
-        _change(ctx, payout_id, state=told.state, package="")
+        held = queries.transfer(ctx, payout_id, lock=True)
+        if held is not None and held.finished_at is None:  # a notice may have been quicker than the answer
+            held.state, held.package = told.state, ""
         ctx.session.execute(_ASK_SOON, {"id": payout_id, "at": ctx.now() + timedelta(seconds=5)})
         found = queries.transfer(ctx, payout_id)
     assert found is not None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from growth_engine.channels.wechat_pay import NewRefund, Refunds
 from growth_engine.context import Parts
-from growth_engine.paying import refunding
-from growth_engine.sandbox import Sandbox
+from growth_engine.paying import calls, queries, refunding
+from growth_engine.sandbox import Sandbox, faults
 from tests.factories.selling import PRICE
 from tests.factories.tills import Till
 
@@ -139,6 +140,62 @@ def test_a_refund_of_what_was_refunded_by_hand_is_kept_apart_and_alarms(till: Ti
     assert [one.state for one in till.refunds(order_id)] == ["surplus"]
     assert till.alerts() == ["wechat_pay.refund_surplus"]
     till.check()
+
+
+@pytest.mark.parametrize("state", ["surplus", "disputed"])
+def test_giving_back_what_was_too_much_leaves_the_order_and_its_commission(till: Till, state: str) -> None:
+    """Paid twice, or not what we asked for: the books never took it, so nothing of theirs goes back."""
+    order_id = till.shop.order("ben", through="ann")
+    first = dict(till.checkout(order_id).data)
+    till.shop.rows("UPDATE pay_attempts SET state = 'closed' RETURNING 1")
+    second = dict(till.checkout(order_id, "ann").data)
+    if state == "disputed":
+        till.shop.rows("UPDATE pay_attempts SET app_id = 'wx0000000000000000' WHERE turn = 2 RETURNING 1")
+    till.enter_pin("ben", first)
+    till.enter_pin("ann", second)
+    till.work()
+    earned = till.shop.pending("ann")
+    (extra,) = [one for one in till.attempts(order_id) if one.state == state]
+    assert till.alerts() == [f"wechat_pay.payment_{state}"]
+    refund_elsewhere(till, extra.number, PRICE)
+    till.run(0.1, 0.025)
+    (row,) = till.refunds(order_id)
+    assert (row.number, row.requested_by, row.state) == (extra.number, "wechat_pay", "done")
+    order = till.order(order_id)
+    assert (order.state, order.paid, order.refunded) == ("paid", PRICE, 0)
+    assert till.shop.pending("ann") == earned > 0
+    assert till.alerts() == ([] if state == "surplus" else ["wechat_pay.payment_disputed"])
+    till.check()
+
+
+def test_a_refund_heard_of_before_its_payment_asks_which_one_it_was(till: Till) -> None:
+    """The notice of the second payment is lost, that of its refund is not."""
+    order_id = till.shop.order("ben")
+    first = dict(till.checkout(order_id).data)
+    till.shop.rows("UPDATE pay_attempts SET state = 'closed' RETURNING 1")
+    second = dict(till.checkout(order_id, "ann").data)
+    till.enter_pin("ben", first)
+    till.work()
+    till.fault("lose", on="callback", times=99)
+    till.enter_pin("ann", second)
+    till.advance(minutes=1)
+    faults.clear(till.sandbox.world)
+    (extra,) = [one for one in till.attempts(order_id) if one.turn == 2]
+    refund_elsewhere(till, extra.number, PRICE)
+    till.advance(seconds=5)
+    till.work("inbox.interpret", "paying.refunds")
+    assert [one.state for one in till.refunds(order_id)] == ["done"]
+    assert till.order(order_id).refunded == 0
+    till.check()
+
+
+def refund_elsewhere(till: Till, number: str, amount: int) -> None:
+    """Somebody of the staff gives money back on the merchant platform."""
+    with till.parts.open(till.workspace) as ctx:
+        merchant = queries.merchant(ctx)
+    told = calls.notify_url(till.parts, till.account)
+    refund = NewRefund(f"by-hand-{number[-6:]}", number, amount, amount, notify_url=told)
+    Refunds(calls.client(till.parts, merchant)).ask(refund)
 
 
 def test_nothing_goes_back_through_wechat_pay_that_did_not_come_that_way(till: Till) -> None:

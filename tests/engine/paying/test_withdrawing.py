@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from growth_engine.channels.wechat_pay import NewTransfer, Transfer, Transfers
 from growth_engine.context import Parts
-from growth_engine.paying import queries, rules, transfers
+from growth_engine.paying import calls, queries, rules, transfers
+from growth_engine.payouts import sending
 from growth_engine.people import service as people
 from growth_engine.sandbox import Sandbox, faults
 from tests.factories.selling import PRICE
@@ -243,6 +245,78 @@ def test_a_notice_about_another_amount_ends_nothing(rich: Till) -> None:
     rich.advance(minutes=11)
     rich.work("payouts.send")
     assert rich.payout(payout_id).state == "unknown"
+    rich.check()
+
+
+def test_money_that_leaves_after_a_refusal_alarms(rich: Till) -> None:
+    """The first request was slow on its way, the second one refused: the person has the money, and so has
+    the wallet."""
+    payout_id = rich.withdraw("ann", 5_000)
+    rich.fault("errcode", TRANSFER, value="RULE_LIMIT", times=1)
+    rich.work()
+    row = rich.transfer(payout_id)
+    assert row is not None
+    assert (row.state, rich.payout(payout_id).state) == ("REFUSED", "failed")
+    with rich.parts.open(rich.workspace) as ctx:
+        merchant = queries.merchant(ctx)
+    late = NewTransfer(
+        out_bill_no=row.number,
+        openid=rich.phones["ann"].openid(),
+        amount=row.amount,
+        scene_id=row.scene,
+        reports=tuple(row.reports.items()),
+        remark=row.remark,
+        notify_url=calls.notify_url(rich.parts, rich.account),
+    )
+    api = Transfers(calls.client(rich.parts, merchant))
+    made = api.make(late)
+    sheet = rich.phones["ann"].do("transfer_sheet", request=api.page_call(made.package))
+    rich.phones["ann"].do("confirm_transfer", package=sheet["package"])
+    rich.advance(seconds=2)
+    rich.work()
+    assert rich.alerts() == ["wechat_pay.transfer_disputed"]
+    row = rich.transfer(payout_id)
+    assert row is not None
+    assert (row.state, row.error) == ("REFUSED", "RULE_LIMIT")
+    rich.run(24, 12)
+    rich.work("paying.bills")
+    assert rich.bill(rich.today() - timedelta(days=1)).findings[0]["kind"] == "refused_but_sent"
+    rich.check()
+
+
+def test_another_result_brought_by_hand_alarms_when_the_platform_speaks(rich: Till) -> None:
+    payout_id = rich.withdraw("ann", 5_000)
+    rich.work()
+    sending.finish(rich.parts, rich.workspace, payout_id, paid=False, detail="by hand")
+    assert rich.payout(payout_id).state == "failed"
+    rich.confirm("ann", payout_id)
+    rich.advance(seconds=2)
+    rich.work()
+    assert rich.payout(payout_id).state == "failed"
+    assert rich.alerts() == ["wechat_pay.transfer_disputed"]
+    rich.check()
+
+
+def test_a_notice_quicker_than_the_answer_to_taking_back_is_the_last_word(
+    rich: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payout_id = rich.withdraw("ann", 5_000)
+    rich.work()
+    ask = Transfers.cancel
+
+    def slowly(self: Transfers, number: str) -> Transfer:
+        told = ask(self, number)
+        rich.advance(seconds=2)
+        rich.work("inbox.interpret")
+        return told
+
+    monkeypatch.setattr(Transfers, "cancel", slowly)
+    transfers.cancel(rich.parts, rich.workspace, payout_id)
+    row = rich.transfer(payout_id)
+    assert row is not None
+    assert row.state == "CANCELLED"
+    rich.work("paying.transfers")
+    assert (rich.payout(payout_id).state, rich.payout(payout_id).error) == ("failed", "cancelled")
     rich.check()
 
 
