@@ -36,7 +36,7 @@ CHANNEL = ("channel_account_id", "channel_users", "channel_default")
 
 class NotPublishable(Invalid):
     code = "not_publishable"
-    message = N_("The campaign cannot be published yet: %(count)s findings have to be dealt with.")
+    message = N_("The campaign cannot be published yet. Findings to be dealt with: %(count)s.")
 
 
 def create_campaign(

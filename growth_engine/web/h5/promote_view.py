@@ -57,7 +57,7 @@ class Promoting:
     earned: int
     """Commission in this campaign, less what was taken back."""
     rank: int | None
-    """Place by what was earned; ``None`` when it cannot be told, or nothing was earned."""
+    """Place on the leaderboard, by friends; ``None`` when it cannot be told, or nobody was brought."""
     buyers: int
 
     @property
@@ -104,18 +104,18 @@ def promoting(visit: Visit) -> Promoting:
         orders=row.orders if row else 0,
         sales=row.sales if row else 0,
         earned=row.earned if row else 0,
-        rank=_rank(campaign, me.number) if row and row.earned > 0 else None,
+        rank=_rank(campaign, me.number),
         buyers=commissions.bound_count(visit.ctx, campaign.id, me.number),
     )
 
 
 def _rank(campaign: Shown, number: int) -> int | None:
     try:
-        found = web.parts().mirror.earned_of(campaign.book, [number])
+        found = web.parts().mirror.member(campaign.book, number)
     except (MirrorUnavailable, MirrorBroken) as error:
-        log.warning("h5.no_earned_rank", campaign=campaign.id, code=error.code)
+        log.warning("h5.no_rank", campaign=campaign.id, code=error.code)
         return None
-    return found[0].rank if found else None
+    return found.rank if found else None
 
 
 def sales(

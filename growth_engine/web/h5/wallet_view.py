@@ -49,13 +49,13 @@ ICONS: Mapping[str, str] = {
 SAID: Mapping[str, tuple[str, str, str]] = {
     "requested": ("clock", N_("Being looked at"), N_("Somebody at the merchant's looks at it first.")),
     "approved": ("clock", N_("Approved"), N_("It is sent in a moment.")),
-    "sending": ("send", N_("Being sent"), N_("It is on its way to the bank.")),
+    "sending": ("send", N_("Being sent"), N_("It is being handed over for payment.")),
     "unknown": (
         "help",
-        N_("Asking the bank"),
-        N_("We are asking the bank whether it has arrived. Your money is set aside and cannot get lost."),
+        N_("Being checked"),
+        N_("We are asking whether it has arrived. Your money is set aside and cannot get lost."),
     ),
-    "waiting": ("send", N_("On its way"), N_("The bank has it; that can take a little.")),
+    "waiting": ("send", N_("On its way"), N_("It has been handed over for payment; that can take a little.")),
     "paid": ("circle-check", N_("Paid"), N_("The money has been paid to you.")),
     "failed": ("circle-x", N_("Did not work"), N_("The money is back in your wallet. Please try again.")),
     "rejected": ("hand-stop", N_("Not approved"), N_("The money is back in your wallet.")),

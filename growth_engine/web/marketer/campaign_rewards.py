@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from growth_engine.kit import web
@@ -74,7 +74,10 @@ def retry_grants(campaign_id: str) -> Response:
     with web.ctx() as ctx:
         queries.campaign(ctx, campaign_id)
         count = membership.retry_stuck(ctx, console_queries.stuck_grant_ids(ctx, campaign_id))
-    flash(_("%(count)s rewards are tried again now.", count=count), "success")
+    flash(
+        ngettext("%(num)s reward is tried again now.", "%(num)s rewards are tried again now.", count),
+        "success",
+    )
     return redirect(url_for("campaign_rewards.listing", campaign_id=campaign_id))
 
 
@@ -84,5 +87,8 @@ def retry_posters(campaign_id: str) -> Response:
     with web.ctx() as ctx:
         queries.campaign(ctx, campaign_id)
         count = posters.retry_failed(ctx)
-    flash(_("%(count)s posters are drawn again now.", count=count), "success")
+    flash(
+        ngettext("%(num)s poster is drawn again now.", "%(num)s posters are drawn again now.", count),
+        "success",
+    )
     return redirect(url_for("campaign_rewards.listing", campaign_id=campaign_id))

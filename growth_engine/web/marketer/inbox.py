@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import orjson
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from growth_engine.channels.protocol import documents
@@ -132,7 +133,10 @@ def replay(message_id: str) -> Response:
 def replay_failed() -> Response:
     with web.ctx() as ctx:
         count = service.retry_failed(ctx)
-    flash(_("%(count)s messages are tried again now.", count=count), "success")
+    flash(
+        ngettext("%(num)s message is tried again now.", "%(num)s messages are tried again now.", count),
+        "success",
+    )
     return redirect(url_for("inbox.listing"))
 
 

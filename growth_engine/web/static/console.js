@@ -29,7 +29,8 @@
     return done ? Promise.resolve() : Promise.reject(new Error("copy refused"));
   }
 
-  /* A form or button with data-confirm asks first, in a dialog that works with the keyboard. */
+  /* A form with data-confirm asks first, in a dialog that works with the keyboard. Where its buttons do
+     different things each asks with its own data-asks, in which {n} is how many rows are chosen. */
   var pending = null;
   function ask(message, label, go) {
     var dialog = document.getElementById("confirm");
@@ -40,12 +41,13 @@
   }
   document.addEventListener("submit", function (event) {
     var form = event.target;
-    var message = form.getAttribute("data-confirm");
+    var pressed = event.submitter; // its name and value belong to what is sent
+    var own = pressed && pressed.getAttribute("data-asks");
+    var message = own ? own.replace("{n}", form.querySelectorAll("input[data-pick]:checked").length) : form.getAttribute("data-confirm");
     if (message && !form.hasAttribute("data-confirmed")) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      var pressed = event.submitter; // its name and value belong to what is sent
-      ask(message, form.getAttribute("data-confirm-label"), function () {
+      ask(message, own ? pressed.textContent.trim() : form.getAttribute("data-confirm-label"), function () {
         form.setAttribute("data-confirmed", "");
         form.requestSubmit(pressed);
       });

@@ -1,15 +1,3 @@
-/* A form whose buttons do different things asks a question of each: data-asks on the button. It is set before
-   the confirmation looks, which listens further in. */
-(function () {
-  "use strict";
-  window.addEventListener("submit", function (event) {
-    var asks = event.submitter && event.submitter.getAttribute("data-asks");
-    if (!asks) return;
-    event.target.setAttribute("data-confirm", asks);
-    event.target.setAttribute("data-confirm-label", event.submitter.textContent.trim());
-  }, true);
-})();
-
 /* The queue of withdrawals by keyboard: j and k move, x chooses, a approves, r rejects, o opens, ? explains. */
 (function () {
   "use strict";

@@ -94,7 +94,7 @@ def test_what_was_refused_is_sent_again_correctly_under_its_own_id(
         f"/orders/{order}/{path}", json={"external_id": "x-1", "amount": 1, "currency": "USD"}
     )
     assert (foreign.status_code, foreign.json["code"]) == (422, "invalid")
-    assert foreign.json["errors"] == {"currency": ["This order is in CNY."]}
+    assert "CNY" in foreign.json["errors"]["currency"][0]
     assert tell(9 * PRICE) == (409, "order_refused")
     assert tell(8 * PRICE) == (409, "order_refused")
     assert tell(2 * PRICE) == (200, "")

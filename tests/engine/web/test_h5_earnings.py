@@ -192,8 +192,8 @@ def test_my_page_lives_without_the_mirror(
     def down(*_: object) -> None:
         raise MirrorUnavailable
 
-    monkeypatch.setattr(store.parts.mirror, "earned_of", down)
-    assert "– my place" in see(people[1], f"/c/{store.id}/me")
+    monkeypatch.setattr(store.parts.mirror, "member", down)
+    assert "– place by friends" in see(people[1], f"/c/{store.id}/me")
 
 
 def test_movements_go_on_page_by_page_and_are_filtered(
@@ -331,8 +331,8 @@ def test_a_withdrawal_is_taken_back_once_and_by_its_owner_alone(
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("unknown", "We are asking the bank"),
-        ("waiting", "The bank has it"),
+        ("unknown", "We are asking whether it has arrived"),
+        ("waiting", "It has been handed over for payment"),
         ("rejected", "They say: wrong account"),
         ("failed", "Please try again"),
         ("paid", "The money has been paid to you"),
