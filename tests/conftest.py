@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from growth_engine.app import build_parts, create_app
 from growth_engine.context import Ctx, Parts
-from growth_engine.embedded.postgres import OWNER, Postgres, postgres
+from growth_engine.embedded.postgres import DATABASE, OWNER, Postgres, postgres
 from growth_engine.embedded.valkey import Valkey, valkey
 from growth_engine.kit import i18n, jobs, schema
 from growth_engine.kit.clock import FixedClock
@@ -34,6 +34,9 @@ from tests.live import Live
 
 START = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 """What the clock of every test says at first: 1 June 2026, 10:00 in Shanghai."""
+
+PRISTINE = "growth_pristine"
+"""The migrated database before any test wrote to it."""
 
 SECRET = "a secret key for tests, long enough to be one"
 
@@ -116,6 +119,7 @@ def _postgres(_ground: Path) -> Iterator[Postgres]:
     stop = _running(server)
     server.create_database()
     schema.upgrade(server.url(OWNER))
+    server.create_database(PRISTINE, template=DATABASE)
     yield server
     stop()
 
@@ -144,6 +148,20 @@ def empty_database(_postgres: Postgres) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
+def pristine_database(_postgres: Postgres) -> Callable[[str], str]:
+    """Makes a further database, migrated, with no row of another test; its URL as the application role.
+
+    For what works through everything there is (workers, cron): the one all tests share grows.
+    """
+
+    def make(name: str) -> str:
+        _postgres.create_database(name, template=PRISTINE)
+        return _postgres.url(database=name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def _valkey(_ground: Path) -> Iterator[Valkey]:
     server = valkey(_ground, hasty=True)
     stop = _running(server)
@@ -157,38 +175,64 @@ def valkey_url(_valkey: Valkey) -> str:
     return _valkey.url()
 
 
+@pytest.fixture(scope="session")
+def second_valkey_url(_valkey: Valkey) -> str:
+    """Its database 1, for who empties it: others keep what they have."""
+    return _valkey.url(1)
+
+
 @pytest.fixture(name="valkey")
 def _valkey_alias(valkey_url: str) -> str:
     """Another name of ``valkey_url``."""
     return valkey_url
 
 
-@pytest.fixture
-def clock() -> FixedClock:
-    """The clock of ``parts``; move it with ``advance`` and ``set``."""
+@pytest.fixture(scope="session")
+def _standing_clock() -> FixedClock:
     return FixedClock(START)
 
 
 @pytest.fixture
-def settings(pg_url: str, valkey_url: str, tmp_path: Path) -> Settings:
+def clock(_standing_clock: FixedClock) -> FixedClock:
+    """The clock of ``parts``, at its start again; move it with ``advance`` and ``set``."""
+    _standing_clock.set(START)
+    return _standing_clock
+
+
+@pytest.fixture(scope="session")
+def settings(pg_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
         database_url=pg_url,
         ledger_redis_url=valkey_url,
         queue_redis_url=valkey_url,
         secret_key=SECRET,
-        data_dir=tmp_path,
+        data_dir=tmp_path_factory.mktemp("data"),
     )
 
 
-@pytest.fixture
-def parts(settings: Settings, clock: FixedClock) -> Iterator[Parts]:
-    """Everything a process of the product holds, real, with a clock that stands still.
-
-    The database keeps what earlier tests wrote: work in a workspace of your own (``workspace``).
-    """
-    built = build_parts(settings, clock=clock)
+@pytest.fixture(scope="session")
+def _standing(settings: Settings, _standing_clock: FixedClock) -> Iterator[Parts]:
+    """One product for all tests of a worker: building it takes longer than most of what is tried."""
+    built = build_parts(settings, clock=_standing_clock)
     yield built
     built.close()
+
+
+@pytest.fixture(scope="session")
+def _standing_app(_standing: Parts) -> Flask:
+    flask = create_app(_standing)
+    flask.testing = True
+    return flask
+
+
+@pytest.fixture
+def parts(_standing: Parts, clock: FixedClock) -> Parts:
+    """Everything a process of the product holds, real, with a clock that stands still.
+
+    One for all tests, and the database keeps what earlier ones wrote: work in a workspace of your own
+    (``workspace``), and never close what others go on with (build your own with ``build_parts``).
+    """
+    return _standing
 
 
 @pytest.fixture
@@ -224,10 +268,9 @@ def run_jobs(parts: Parts) -> Callable[..., int]:
 
 
 @pytest.fixture
-def app(parts: Parts) -> Flask:
-    flask = create_app(parts)
-    flask.testing = True
-    return flask
+def app(_standing_app: Flask, parts: Parts) -> Flask:
+    """The pages and the API around ``parts``; one for all tests too."""
+    return _standing_app
 
 
 @pytest.fixture

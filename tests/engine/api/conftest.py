@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from growth_engine.access import service as access
-from growth_engine.app import build_parts, create_app
 from growth_engine.context import Parts
-from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.rest.operation import Problem
-from growth_engine.settings import Settings
-from tests.conftest import SECRET, START
 from tests.factories.campaigns import make_campaign
 
 BASE = "/api/v1"
@@ -94,41 +90,6 @@ def check_shape(app: Flask, method: str, path: str, response: TestResponse) -> N
     else:
         assert response.mimetype == "application/json"
         assert schema.validate(response.json) == {}, response.json
-
-
-@pytest.fixture(scope="session")
-def _hall(
-    pg_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Parts, FixedClock, Flask]]:
-    settings = Settings(
-        database_url=pg_url,
-        ledger_redis_url=valkey_url,
-        queue_redis_url=valkey_url,
-        secret_key=SECRET,
-        data_dir=tmp_path_factory.mktemp("api"),
-    )
-    clock = FixedClock(START)
-    parts = build_parts(settings, clock)
-    yield parts, clock, create_app(parts)
-    parts.close()
-
-
-@pytest.fixture
-def clock(_hall: tuple[Parts, FixedClock, Flask]) -> FixedClock:
-    """The clock of ``parts``, at its start again."""
-    _hall[1].set(START)
-    return _hall[1]
-
-
-@pytest.fixture
-def parts(_hall: tuple[Parts, FixedClock, Flask], clock: FixedClock) -> Parts:
-    """One for all tests of the API: what they write stays in workspaces of their own."""
-    return _hall[0]
-
-
-@pytest.fixture
-def app(_hall: tuple[Parts, FixedClock, Flask], parts: Parts) -> Flask:
-    return _hall[2]
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
+import pytest
 from redis import Redis
 from sqlalchemy import text
 
@@ -13,6 +15,18 @@ from growth_engine.kit import jobs
 from growth_engine.reach import deliveries
 from growth_engine.reach.deliveries import To
 from tests.factories.stages import Stage
+
+
+@pytest.fixture(scope="module")
+def pg_url(pristine_database: Callable[[str], str]) -> str:
+    """Cron and workers go through all workspaces there are: those of other tests are left out."""
+    return pristine_database("growth_reach_workers")
+
+
+@pytest.fixture(scope="module")
+def valkey_url(second_valkey_url: str) -> str:
+    """Nobody else's rings."""
+    return second_valkey_url
 
 
 def test_from_the_scan_to_the_poster_in_the_chat_workers_need_only_their_rings(stage: Stage) -> None:

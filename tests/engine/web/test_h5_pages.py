@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from growth_engine.context import Parts
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.i18n import translate
+from growth_engine.ledger.contract import Event, Receipt
 from growth_engine.ledger.mirror import BookKey, MirrorUnavailable
 from growth_engine.people import queries as people
 from growth_engine.people import service as people_service
@@ -43,9 +45,19 @@ def contact_of(parts: Parts, workspace: str, phone: str) -> str:
         return found
 
 
-def settle(parts: Parts) -> None:
-    """Let what was handed in without waiting (visits) be posted: the poster works in order."""
-    parts.ledger.close()
+@pytest.fixture
+def handed_in(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> list[Future[Receipt]]:
+    """What the pages hand in without waiting for it (visits)."""
+    found: list[Future[Receipt]] = []
+    enqueue = parts.ledger.enqueue
+
+    def noted(events: Sequence[Event]) -> list[Future[Receipt]]:
+        futures: list[Future[Receipt]] = enqueue(events)
+        found.extend(futures)
+        return futures
+
+    monkeypatch.setattr(parts.ledger, "enqueue", noted)
+    return found
 
 
 # -- landing -----------------------------------------------------------------------------------------
@@ -123,7 +135,12 @@ def test_my_page_sent_to_a_friend_leads_them_to_the_invite(app: Flask, campaign:
 
 
 def test_a_visitor_is_counted_once_and_one_address_cannot_fill_the_books(
-    app: Flask, parts: Parts, workspace: str, campaign: str, monkeypatch: pytest.MonkeyPatch
+    app: Flask,
+    parts: Parts,
+    workspace: str,
+    campaign: str,
+    handed_in: list[Future[Receipt]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ann = Phone(app)
     for _ in range(3):
@@ -131,7 +148,8 @@ def test_a_visitor_is_counted_once_and_one_address_cannot_fill_the_books(
     monkeypatch.setattr("growth_engine.web.h5.limits.take", _counting(most=5))
     for _ in range(20):  # a robot without cookies
         Phone(app, address="203.0.113.9").get(f"/c/{campaign}")
-    settle(parts)
+    for posted in handed_in:
+        posted.result(15)
     assert parts.mirror.funnel(BookKey(workspace, campaign))["visit"] == 6
 
 

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
+from growth_engine.app import build_parts
 from growth_engine.context import Parts
 from growth_engine.kit import alive, health, jobs
+from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.jobs import Job
+from growth_engine.settings import Settings
 from growth_engine.worker import Cron, work
+from tests.conftest import START
 from tests.factories.workspaces import make_workspace
+
+
+@pytest.fixture(scope="module")
+def _alone(
+    settings: Settings, pristine_database: Callable[[str], str], second_valkey_url: str
+) -> Iterator[Parts]:
+    own = replace(
+        settings,
+        database_url=pristine_database("growth_worker"),
+        ledger_redis_url=second_valkey_url,
+        queue_redis_url=second_valkey_url,
+    )
+    built = build_parts(own, FixedClock(START))
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def parts(_alone: Parts) -> Parts:
+    """A product of its own: cron and workers go through all workspaces there are."""
+    return _alone
 
 
 @pytest.fixture
