@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from growth_engine.connections import queries as connections
 from growth_engine.connections.queries import Connection
 from growth_engine.context import Parts
 from growth_engine.kit.errors import GrowthError
-from growth_engine.reach import arrivals, queries, rules
+from growth_engine.reach import arrivals, followers, queries, rules
 from growth_engine.reach.came import Came
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 #: A customer who was handed over is no newcomer (sheet §3.8): their relation says so.
 ASSIGNED = 202
 FEW = 50
+#: What was told while the list was read, or shortly before, the list may not know yet.
+SETTLED = timedelta(minutes=10)
 
 
 def reconcile(parts: Parts, workspace_id: str) -> int:
@@ -43,6 +46,7 @@ def _of(parts: Parts, workspace_id: str, connection: Connection) -> int:
 
 
 def _missed_customers(parts: Parts, workspace_id: str, account_id: str, customers: Customers) -> int:
+    began = parts.clock.now()
     listed: dict[str, set[str]] = {}
     for user in customers.employees():
         for person in customers.of(user):
@@ -51,6 +55,7 @@ def _missed_customers(parts: Parts, workspace_id: str, account_id: str, customer
         known = {person: set(rules.staff_of(row.ties)) for person, row in
                  queries.people_here(ctx, account_id).items()}  # fmt: skip
         gone = queries.people_gone(ctx, account_id, sorted(listed))
+    _note_handed_over(parts, workspace_id, account_id, known, listed, began)
     # The list keeps customers who removed the employee: of those our own record is the better one.
     missing = {person: users - known.get(person, set()) - gone.get(person, set()) for person, users in
                listed.items()}  # fmt: skip
@@ -59,6 +64,33 @@ def _missed_customers(parts: Parts, workspace_id: str, account_id: str, customer
         _catch_up(parts, workspace_id, account_id, customer, missing[customer.external_userid])
         for customer in _looked_up(customers, missing)
     )
+
+
+def _note_handed_over(
+    parts: Parts,
+    workspace_id: str,
+    account_id: str,
+    known: Mapping[str, set[str]],
+    listed: Mapping[str, set[str]],
+    began: datetime,
+) -> None:
+    """Whoever is in another employee's list now was handed over: what the API does fires no event (rule 16).
+
+    It costs nobody a help; but only the new employee holds them, and losing that one is leaving.
+    """
+    for person, users in known.items():
+        before = users - listed.get(person, users)
+        if not before:
+            continue
+        with parts.open(workspace_id) as ctx:
+            row = followers.hold(ctx, account_id, person)
+            ties: rules.Ties = row.ties if row is not None else {}
+            for user in before & set(rules.staff_of(ties)):
+                said = datetime.fromtimestamp(int(ties[user][0]), UTC)
+                if said < began - SETTLED:
+                    ties = rules.tied(ties, user, said, holds=False)
+            if row is not None and ties != row.ties:
+                followers.keep(ctx, account_id, person, ties, row.contact_id)
 
 
 def _looked_up(customers: Customers, missing: Mapping[str, set[str]]) -> Iterator[Customer]:
