@@ -161,6 +161,12 @@ def visitor_id() -> str:
     return known
 
 
+def has_visitor_cookie() -> bool:
+    """Whether this browser brought its id along: a program that keeps no cookies never does."""
+    visitor_id()
+    return not g.get("set_visitor_cookie")
+
+
 def set_cookie(
     response: Response, name: str, value: str, *, max_age: int | None, http_only: bool = True
 ) -> None:

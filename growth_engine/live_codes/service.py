@@ -200,6 +200,7 @@ def show(ctx: Ctx, live_code_id: str, who: str) -> Showing:
     choice = rules.choose(queries.targets(ctx, live_code_id, fresh=True), ctx.now(), zone, code.spread)
     if choice.target is None:
         return Showing(None, choice.reason)
+    _give_back(ctx, live_code_id, who)
     choice.target.taken += 1
     _note_visitor(ctx, live_code_id, who, choice.target.id)
     return Showing(choice.target)
@@ -216,6 +217,14 @@ def _led_before(ctx: Ctx, live_code_id: str, who: str, zone: ZoneInfo) -> Showin
     visitor.showings = Visitor.showings + 1
     visitor.last_at = ctx.now()
     return Showing(target, again=True)
+
+
+def _give_back(ctx: Ctx, live_code_id: str, who: str) -> None:
+    """Whoever comes back after their target's code has ended did not get in with it: their place is free."""
+    visitor = queries.visitor(ctx, live_code_id, who)
+    before = ctx.session.get(Target, visitor.target_id) if visitor else None
+    if before is not None and before.expires_at is not None and before.expires_at <= ctx.now():
+        before.taken = max(0, before.taken - 1)
 
 
 def _note_visitor(ctx: Ctx, live_code_id: str, who: str, target_id: str) -> None:

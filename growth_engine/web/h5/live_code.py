@@ -11,21 +11,31 @@ from growth_engine.channels.storage import PictureNotFound, content_type_of
 from growth_engine.context import SYSTEM, Ctx
 from growth_engine.kit import web
 from growth_engine.kit.crypto import keyed_digest
+from growth_engine.kit.i18n import N_
 from growth_engine.live_codes import queries, rules, service
 from growth_engine.live_codes.models import LiveCode
 from growth_engine.live_codes.service import Showing
-from growth_engine.web.h5 import limits, notice
+from growth_engine.web.h5 import limits, notice, onlookers
 from growth_engine.web.h5.colours import DEFAULT, palette
 from growth_engine.web.h5.me_view import ladder_of
 from growth_engine.web.h5.visit import Answer, Visit, campaign_values, copy_language, theme_url, visiting
 
 bp = Blueprint("h5_live_code", __name__)
 
+#: Instead of a code, for whoever no place is taken for.
+ONLY_LOOKS = N_("Open this link on your phone to see the code.")
+NO_COOKIES = N_("To keep a place for you this page needs cookies. Allow them, then open it once more.")
+
 
 @bp.get("/g/<token>")
 def page(token: str) -> Answer:
-    """What the live code's own QR code says."""
-    limits.require_room("live code")
+    """What the live code's own QR code says.
+
+    A place is taken for whoever looks, once for each browser: one without our cookie is sent round once to
+    fetch it, so that what keeps no cookies, or is nobody, takes none.
+    """
+    if "again" not in request.args:
+        limits.require_room("live code")
     found = queries.by_token(web.parts().db, token)
     if found is None:
         raise queries.UnknownLiveCode
@@ -33,6 +43,12 @@ def page(token: str) -> Answer:
     with web.ctx() as ctx:
         code = queries.live_code(ctx, found.live_code_id)
         if code.campaign_id is None:
+            known, again = web.has_visitor_cookie(), "again" in request.args
+            if known == again and not onlookers.only_looks(request):
+                # Round for the cookie, or back with it: nobody shares the address of the detour.
+                return redirect(url_for("h5_live_code.page", token=token, again=None if again else 1), 303)
+            if again and not known:
+                return _page(code, Showing(None), NO_COOKIES, _plain_values(ctx))
             return _shown(ctx, code, web.visitor_id(), _plain_values(ctx))
         campaign_id = code.campaign_id
     return _of_campaign(campaign_id, found.live_code_id)
@@ -61,13 +77,19 @@ def _opens(visit: Visit) -> bool:
 
 
 def _shown(ctx: Ctx, code: LiveCode, whose: str, values: dict[str, Any]) -> Answer:
+    if onlookers.only_looks(request):
+        return _page(code, Showing(None), ONLY_LOOKS, values)
     secret = ctx.parts.settings.secret_key
     showing = service.show(ctx, code.id, keyed_digest(secret, f"live code {whose}"))
+    return _page(code, showing, rules.REASONS.get(showing.reason, ""), values)
+
+
+def _page(code: LiveCode, showing: Showing, reason: str, values: dict[str, Any]) -> str:
     return render_template(
         "h5/live_code.html",
         code=code,
         showing=showing,
-        reason=rules.REASONS.get(showing.reason, ""),
+        reason=reason,
         picture=_picture_url(code, showing),
         **values,
     )

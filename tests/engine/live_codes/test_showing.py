@@ -75,7 +75,9 @@ def test_whose_code_has_ended_is_led_elsewhere(parts: Parts, workspace: str, clo
     assert show(parts, workspace, code, "ann") == ("Group 1", False)
     clock.advance(timedelta(days=7))
     assert show(parts, workspace, code, "ann") == ("Group 2", False)
-    assert taken(parts, workspace, code) == [1, 1]
+    assert taken(parts, workspace, code) == [0, 1], "the place in the first group is free again"
+    assert show(parts, workspace, code, "ann") == ("Group 2", True)
+    assert taken(parts, workspace, code) == [0, 1]
 
 
 def test_a_fresh_code_of_a_wechat_group_lives_seven_days_again(

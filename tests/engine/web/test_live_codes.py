@@ -33,7 +33,8 @@ def test_whoever_scans_sees_a_code_to_press_and_the_same_when_they_return(
     ann, ben, cid = Phone(app), Phone(app), Phone(app)
     seen: dict[int, str] = {}
     for phone in (ann, ben, ann):
-        assert phone.get(f"/g/{code.token}").status_code == 200
+        phone.get(f"/g/{code.token}")
+        assert phone.follow().status_code == 200
         assert "Press the code" in phone.page
         seen[id(phone)] = seen.get(id(phone), code_of(phone.page))
         assert seen[id(phone)] == code_of(phone.page)
@@ -41,9 +42,53 @@ def test_whoever_scans_sees_a_code_to_press_and_the_same_when_they_return(
     picture = ann.get(seen[id(ann)])
     assert picture.mimetype == "image/png"
     cid.get(f"/g/{code.token}")
+    cid.follow()
     assert "All groups are full" in cid.page
     assert "Call 400-100" in cid.page
     assert taken(parts, workspace, code) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"User-Agent": "TelegramBot (like TwitterBot)"},
+        {"User-Agent": "facebookexternalhit/1.1"},
+        {"User-Agent": "WhatsApp/2.23 A"},
+        {"User-Agent": "python-requests/2.32"},
+        {"User-Agent": ""},
+        {"Sec-Purpose": "prefetch;prerender"},
+        {"Purpose": "prefetch"},
+    ],
+)
+def test_previews_and_prefetches_take_no_place(
+    app: Flask, parts: Parts, workspace: str, headers: dict[str, str]
+) -> None:
+    code = make_live_code(parts, workspace, {"capacity": 1})
+    client = app.test_client()
+    for _ in range(2):
+        seen = client.get(f"/g/{code.token}", headers={"Accept-Language": "en", **headers})
+        assert seen.status_code == 200
+        assert "Open this link on your phone" in seen.text
+    assert client.head(f"/g/{code.token}").status_code == 200
+    assert taken(parts, workspace, code) == [0]
+
+
+def test_what_keeps_no_cookies_takes_no_place_however_often_it_comes(
+    app: Flask, parts: Parts, workspace: str
+) -> None:
+    code = make_live_code(parts, workspace, {"capacity": 2})
+    for _ in range(3):
+        client = app.test_client(use_cookies=False)
+        sent = client.get(f"/g/{code.token}")
+        assert (sent.status_code, sent.headers["Location"]) == (303, f"/g/{code.token}?again=1")
+        assert "needs cookies" in client.get(sent.headers["Location"], headers={"Accept-Language": "en"}).text
+    assert taken(parts, workspace, code) == [0]
+    ann = Phone(app)
+    ann.get(f"/g/{code.token}")
+    ann.follow()
+    for _ in range(3):
+        assert ann.get(f"/g/{code.token}").status_code == 200, "the browser is known by now"
+    assert taken(parts, workspace, code) == [1]
 
 
 def test_what_is_no_live_code_is_not_there(app: Flask, parts: Parts, workspace: str) -> None:
