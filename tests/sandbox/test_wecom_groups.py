@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+import zxingcpp
+from PIL import Image
 
 from growth_engine.sandbox import Sandbox
 from growth_engine.sandbox.oa.actions import CannotDo
@@ -41,6 +44,23 @@ def test_joining_by_code_is_told_with_versions_and_seen_two_seconds_later(
     assert fresh["member_version"] == event["CurMemVer"]
     assert (member["state"], member["join_scene"], member["unionid"]) == ("g7", 3, li.unionid)
     assert "invitor" not in member
+
+
+def test_the_code_an_employee_saves_from_the_client_lets_in_until_it_ends_or_the_group_is_full(
+    sandbox: Sandbox, told: Application
+) -> None:
+    chat = staff(sandbox, "ZhangSan", "open_group", name="福利群")["chat_id"]
+    code = staff(sandbox, "ZhangSan", "group_code", chat_id=chat)["content"]
+    shown = HTTP.get(f"{sandbox.oa_url}/_sandbox/code.png", params={"text": code})
+    with Image.open(io.BytesIO(shown.content)) as picture:
+        assert [one.text for one in zxingcpp.read_barcodes(picture.convert("L"))] == [code]
+    li, late = sandbox.person("Li"), sandbox.person("Late")
+    assert li.do("scan", text=code)["joined"] is True
+    assert events_of(sandbox, told)[-1]["JoinScene"] == "3"
+    assert li.do("scan", text=code)["joined"] is False, "already inside"
+    sandbox.advance(7 * 24 * 3600)
+    with pytest.raises(CannotDo, match="run out"):
+        late.do("scan", text=code)
 
 
 def test_leaving_being_removed_invited_and_dismissed_are_told(

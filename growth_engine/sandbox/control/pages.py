@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from werkzeug.wrappers import Response as BaseResponse
 
 from growth_engine.sandbox.oa import jssdk
+from growth_engine.sandbox.oa.codes import picture
 from growth_engine.sandbox.world import World
 
 _FILES = resources.files("growth_engine.sandbox.control") / "static"
@@ -20,7 +21,8 @@ _COLOURS = [
     "#3f72af", "#d2691e", "#2a9d8f",
 ]  # fmt: skip
 
-
+#: More than any code of the platforms says.
+_LONGEST_CODE = 512
 #: Our page may show the application's pages in a frame, if those allow it; nothing else is let in.
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob: http: https:; frame-src http: https:; base-uri 'none'"
@@ -60,6 +62,11 @@ def add(plane: Blueprint, world: World) -> None:
     @plane.get("/static/<name>")
     def static_file(name: str) -> Response:
         return _file(name)
+
+    @plane.get("/code.png")
+    def code() -> Response:
+        """A QR code that says ``text``: what an employee would save from the client."""
+        return Response(picture(request.args["text"][:_LONGEST_CODE]), mimetype="image/png")
 
     @plane.get("/avatar/<int:number>.png")
     def avatar(number: int) -> Response:

@@ -40,6 +40,12 @@ def open_group(world: World, corpid: str, userid: str, params: Doc) -> Doc:
 
 
 @_action
+def group_code(world: World, corpid: str, userid: str, params: Doc) -> Doc:  # noqa: ARG001
+    """Show a group's own code (``content``, good ``until``), as the employee would save it as a picture."""
+    return groups.own_code(world, corpid, params["chat_id"])
+
+
+@_action
 def invite(world: World, corpid: str, userid: str, params: Doc) -> Doc:
     """Bring a person into a group."""
     doc = groups.group(world, corpid, params["chat_id"])

@@ -17,6 +17,7 @@ export function panel(app) {
   let tab = "log";
   let seen = 0;
   let calls = [];
+  const roomCodes = {};
 
   const draw = () => {
     fill(root, h("div.tabs", { role: "tablist" }, TABS.map((name) =>
@@ -88,8 +89,18 @@ export function panel(app) {
       working && h("button.linkish", { onclick: () => told(one, "leave_company") }, t("resign")),
       h("span.badge", one.left_at ? t("resigned") : one.active ? t("staff") : t("unverified")))),
     tasks.length > 0 && h("h2", t("customers_wait")), tasks,
-    rooms.map((room) => h("div.row2", h("span", `${room.name} (${room.size})`), h("code", room.chat_id))),
+    rooms.map((room) => [h("div.row2", h("span", `${room.name} (${room.size})`),
+      h("button.button.plain", { onclick: () => showCode(one, room) }, t("group_code"))),
+    roomCodes[room.chat_id] && h("a.roomcode", { href: roomCodes[room.chat_id], download: `${room.name}.png` },
+      h("img", { src: roomCodes[room.chat_id], alt: t("group_code") }), h("small", t("group_code_hint")))]),
     working && h("form.inline", { onsubmit: open }, name, h("button.button.plain", { type: "submit" }, t("open_group"))));
+  }
+
+  async function showCode(one, room) {
+    const made = await post(`employee/${one.userid}/group_code`, { chat_id: room.chat_id });
+    roomCodes[room.chat_id] = `/_sandbox/code.png?${new URLSearchParams({ text: made.content })}`;
+    document.activeElement.blur();
+    bodies.staff();
   }
 
   async function told(one, action, params = {}) {

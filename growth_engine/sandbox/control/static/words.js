@@ -8,7 +8,7 @@ const WORDS = {
     accounts: "公众号", wallet: "钱包", balance: "零钱", waiting: "待收款", bills: "账单", confirm: "确认收款", none_yet: "还没有消息", none_hint: "点右上角的 ⊕ 扫一扫，或在下面关注公众号",
     send: "发送", say: "发消息", back: "返回", more: "更多", close: "关闭", cancel: "取消", added: "你已添加对方，现在可以开始聊天了", deleted: "你已删除对方",
     joined: "你加入了群聊“{name}”", left: "你已退出群聊“{name}”", delete_friend: "删除联系人", leave_group: "退出群聊", not_open: "你们还不能聊天", group_quiet: "群里的发言不会通知应用",
-    open_tab: "在新标签页打开", browser_hint: "应用的页面会在新标签页里打开，以当前的人登录。", opened: "已打开", subscribe: "允许一次订阅通知", subscribed: "已允许一次",
+    open_tab: "在新标签页打开", browser_hint: "应用的页面会在新标签页里打开，以当前的人登录。", opened: "再打开一次", subscribe: "允许一次订阅通知", subscribed: "已允许一次",
     pay: "支付", pay_to: "付款给", pay_now: "立即支付", paid: "支付成功", pay_with: "付款方式", card: "银行卡", transfer_in: "转账给你", until: "{time} 前确认，过期退回", took: "收款处理中",
     log: "通信记录", staff: "员工", time: "时间与故障", connect: "接入", log_empty: "还没有请求", now: "沙箱时间", m1: "1 分钟", h1: "1 小时", d1: "1 天", d3: "3 天",
     real_time_hint: "签名仍用真实时间；令牌、窗口、重试和到期按沙箱时间。", faults: "故障注入", no_faults: "没有计划中的故障", fault_plan: "安排", fault_clear: "全部取消", service: "服务", on: "作用于",
@@ -16,6 +16,7 @@ const WORDS = {
     callback_url: "回调地址", not_set: "未设置", save: "保存", saved: "已保存", customers_wait: "待确认任务", send_task: "发送", publish: "发表", open_group: "建群", group_name: "群名称",
     mass: "群发", moment: "朋友圈", resigned: "已离职", resign: "离职", unverified: "未实名", detail: "详情", menu: "菜单", picture: "图片", file: "文件", video: "视频", voice: "语音", music: "音乐",
     real_named: "已实名", not_real_named: "未实名", snapshot: "快照页身份", language: "EN", menu_people: "人与控制台", empty_wallet: "还没有账单", expired_picture: "图片已过期", identity: "微信号",
+    group_code: "群二维码", group_code_hint: "点图片保存。7 天内有效，和员工在企微里看到的一样。",
     due: "到期的事", nothing_due: "没有待处理的定时任务",
   },
   en: {
@@ -25,7 +26,7 @@ const WORDS = {
     accounts: "Accounts", wallet: "Wallet", balance: "Balance", waiting: "To be received", bills: "History", confirm: "Receive", none_yet: "No messages yet", none_hint: "Tap ⊕ above to scan a code, or follow an account below",
     send: "Send", say: "Message", back: "Back", more: "More", close: "Close", cancel: "Cancel", added: "You are friends now and can chat", deleted: "You deleted this contact",
     joined: "You joined the group “{name}”", left: "You left the group “{name}”", delete_friend: "Delete contact", leave_group: "Leave group", not_open: "You cannot chat yet", group_quiet: "What is said in a group is not told to the application",
-    open_tab: "Open in a new tab", browser_hint: "The application's page opens in a new tab, signed in as this person.", opened: "Opened", subscribe: "Allow one notification", subscribed: "One notification allowed",
+    open_tab: "Open in a new tab", browser_hint: "The application's page opens in a new tab, signed in as this person.", opened: "Open again", subscribe: "Allow one notification", subscribed: "One notification allowed",
     pay: "Pay", pay_to: "Pay to", pay_now: "Pay now", paid: "Paid", pay_with: "Pay with", card: "Bank card", transfer_in: "Money for you", until: "Receive before {time}, or it goes back", took: "On its way",
     log: "Traffic", staff: "Staff", time: "Time and faults", connect: "Connect", log_empty: "No requests yet", now: "Sandbox time", m1: "1 minute", h1: "1 hour", d1: "1 day", d3: "3 days",
     real_time_hint: "Signatures keep the wall's time; tokens, windows, retries and expiries go by the sandbox's.", faults: "Faults", no_faults: "No faults planned", fault_plan: "Plan", fault_clear: "Clear all", service: "Service", on: "Strikes",
@@ -33,6 +34,7 @@ const WORDS = {
     callback_url: "Callback address", not_set: "not set", save: "Save", saved: "Saved", customers_wait: "Waiting tasks", send_task: "Send", publish: "Publish", open_group: "Open a group", group_name: "Name of the group",
     mass: "Mass message", moment: "Moment", resigned: "has left", resign: "Resign", unverified: "not verified", detail: "Details", menu: "Menu", picture: "Picture", file: "File", video: "Video", voice: "Voice", music: "Music",
     real_named: "Real name verified", not_real_named: "Not verified", snapshot: "Snapshot identity", language: "中文", menu_people: "People and controls", empty_wallet: "Nothing yet", expired_picture: "The picture is gone", identity: "ID",
+    group_code: "Group code", group_code_hint: "Tap the picture to save it. Good for 7 days, as an employee's WeCom shows it.",
     due: "Due later", nothing_due: "No timers are waiting",
   },
 };
