@@ -136,7 +136,10 @@ class BatchRules(Protocol):
         ...
 
     def save(self) -> None:
-        """Array inserts of everything the decisions changed."""
+        """Array inserts of everything the decisions changed since the last time.
+
+        Called once for a batch, or once for each piece of a batch of Events that ``in_pieces`` allows.
+        """
         ...
 
     def after_commit(self) -> Sequence[str]:
@@ -154,4 +157,8 @@ class RulesFactory(Protocol):
     def alone(self, event: Event) -> bool:
         """Whether this Event shares a batch with no other: its facts are searched for by what they say, so
         a decision before it in the same batch would go unseen."""
+        ...
+
+    def in_pieces(self, event: Event) -> bool:
+        """Whether a batch of such Events may be saved in pieces, each while the next is decided."""
         ...

@@ -35,7 +35,7 @@ class CampaignRules:
         self._saver.save(self._loader.facts)
 
     def after_commit(self) -> Sequence[str]:
-        return ("grants.drain",) if self._loader.facts.grants else ()
+        return ("grants.drain",) if self._saver.granted else ()
 
 
 class WorkspaceRules:
@@ -63,6 +63,8 @@ class WorkspaceRules:
         return [job for rules in self._used for job in rules.after_commit()]
 
 
+#: Events that change what there is already and add to it, so that a batch can be saved in pieces.
+_IN_PIECES = frozenset({"payment", "refund", "cancel"})
 #: Events of a campaign that may move money in the wallet book as well.
 _REACH_WALLET = frozenset({"refund", "mature", "commission"})
 
@@ -96,3 +98,6 @@ class Rules:
 
     def alone(self, event: Event) -> bool:
         return event.kind == "mature"
+
+    def in_pieces(self, event: Event) -> bool:
+        return event.kind in _IN_PIECES

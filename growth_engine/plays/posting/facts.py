@@ -204,6 +204,25 @@ class Facts:
         self.edges[edge.campaign_id, edge.invitee, edge.inviter] = edge
         self.by_invitee.setdefault((edge.campaign_id, edge.invitee), []).append(edge)
 
+    def saved(self) -> None:
+        """All that was decided so far is written: the next time, only what is decided from now on."""
+        for added in (
+            self.new_identities, self.new_consents, self.new_tags, self.grants, self.messages,
+        ):  # fmt: skip
+            added.clear()
+        self.changed_states.clear()
+        for contact in self.contacts.values():
+            contact.is_new = False
+        for member in self.members.values():
+            member.is_new = member.changed = False
+        for edge in self.edges.values():
+            edge.is_new = edge.changed = False
+        for stock in self.stock.values():
+            stock.changed = False
+        self.sales.saved()
+        for campaign in self.campaigns.values():
+            campaign.grew = False
+
     def next_number(self, campaign: Campaign) -> int:
         campaign.members += 1
         campaign.grew = True

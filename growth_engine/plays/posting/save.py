@@ -106,6 +106,8 @@ class Saver:
         self._conn = conn
         self._now = now
         self._new_id = new_id
+        self.granted = False
+        """Whether days were promised."""
 
     def save(self, facts: Facts) -> None:
         changed = self._changed(facts)
@@ -116,6 +118,8 @@ class Saver:
             if stock.changed:
                 self._conn.execute(_STOCK, (stock.taken, campaign_id, item))
         selling.save(self._conn, self._now, self._new_id, facts.sales)
+        self.granted = self.granted or bool(facts.grants)
+        facts.saved()
 
     def _changed(self, facts: Facts) -> dict[str, list[dict[str, Any]]]:
         new_id = self._new_id

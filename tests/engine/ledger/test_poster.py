@@ -50,7 +50,7 @@ def poster(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Any:
         clock=parts.clock,
         ids=parts.ids,
         rules=Rules(parts.ids, Touchy),
-        mirrored=parts.ledger._mirrored,
+        mirrored=parts.ledger._teller._mirrored,
         ring=parts.bell.ring,
         lock_timeout_ms=200,
     )
@@ -274,7 +274,7 @@ def _twin(parts: Parts) -> Poster:
         clock=parts.clock,
         ids=parts.ids,
         rules=Rules(parts.ids),
-        mirrored=parts.ledger._mirrored,
+        mirrored=parts.ledger._teller._mirrored,
         ring=parts.bell.ring,
     )
 

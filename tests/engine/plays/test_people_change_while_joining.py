@@ -52,7 +52,7 @@ def poster(parts: Parts, gate: Gate) -> Iterator[Poster]:
         clock=parts.clock,
         ids=parts.ids,
         rules=Rules(parts.ids, Slow),
-        mirrored=parts.ledger._mirrored,
+        mirrored=parts.ledger._teller._mirrored,
         ring=parts.bell.ring,
     )
     yield built

@@ -170,3 +170,15 @@ class Sales:
             row = self.promoters[campaign_id, number] = Promoter(campaign_id, number, contact_id)
         row.changed = True
         return row
+
+    def saved(self) -> None:
+        """All that was decided so far is written; see ``Facts.saved``."""
+        self.transfers.clear()
+        for order in self.orders.values():
+            order.is_new = order.changed = False
+        for commission in self.commissions.values():
+            commission.is_new = commission.changed = False
+        for promoter in self.promoters.values():
+            promoter.changed = False
+        for binding in self.bindings.values():
+            binding.changed = False
