@@ -94,7 +94,10 @@ def look(parts: Parts, workspace_id: str, row: PayAttempt) -> str:
     """Ask WeChat Pay how an attempt stands and write it down: paid, told, closed, disputed, open, absent
     (it knows no such order), or unknown (no answer)."""
     with parts.open(workspace_id) as ctx:
-        merchant = queries.merchant(ctx, row.account_id)
+        merchant = calls.same_merchant(ctx, row.account_id, row.mch_id)
+        if merchant is None:
+            _later(ctx, row)
+            return "unknown"
     try:
         found = Orders(calls.client(parts, merchant)).by_number(row.number)
     except ChannelError as error:

@@ -9,15 +9,32 @@ from growth_engine.connections import rules as connections
 from growth_engine.context import Ctx, Parts
 from growth_engine.kit.errors import Invalid
 from growth_engine.ledger import alerts
-from growth_engine.paying import rules
+from growth_engine.paying import queries, rules
 from growth_engine.paying.queries import Merchant
 
 #: Topics of alerts about an account: it is out of money, or its credentials or permissions are wrong.
 FUNDS, ACCOUNT = "wechat_pay.funds", "wechat_pay.account"
+#: Its subject is the account and the merchant number that money is under way with.
+OTHER_MERCHANT = "wechat_pay.other_merchant"
 
 
 def client(parts: Parts, merchant: Merchant) -> WechatPay:
     return WechatPay(merchant.credentials, parts.gear)
+
+
+def same_merchant(ctx: Ctx, account_id: str, mch_id: str) -> Merchant | None:
+    """The account something was begun through, if it is still that merchant's.
+
+    Another merchant, asked, says that it knows no such number: that must never be taken for "nothing was
+    paid". ``None``: staff are alarmed, and what is under way waits.
+    """
+    merchant, subject = queries.merchant(ctx, account_id), f"{account_id}:{mch_id}"
+    if merchant.mch_id == mch_id:
+        alerts.clear(ctx, OTHER_MERCHANT, subject)
+        return merchant
+    detail = f"money is under way with merchant {mch_id}, the account is {merchant.mch_id}'s now"
+    alerts.raise_alert(ctx, OTHER_MERCHANT, subject, detail)
+    return None
 
 
 def notify_url(parts: Parts, account_id: str) -> str:

@@ -125,7 +125,10 @@ def _next_step(ctx: Ctx, order_id: str, openid: str) -> _Step | None:
         if live.asked_at + rules.PLACING > ctx.now() and live.state == "placing":
             raise CheckoutBusy  # it may be on its way: closing what has not arrived yet closes nothing
         live.state, live.next_at, live.tries = "closing", ctx.now() + rules.LEASE, 0
-    return _Step("close", live, queries.merchant(ctx, live.account_id))
+    own = queries.merchant(ctx, live.account_id)
+    if own.mch_id != live.mch_id:
+        raise queries.OtherMerchant  # it may be paid there still, and nobody here could tell
+    return _Step("close", live, own)
 
 
 def _require_payable(ctx: Ctx, order: Order) -> None:

@@ -27,6 +27,11 @@ class NotConnected(Unavailable):
     message = N_("WeChat Pay is not connected yet.")
 
 
+class OtherMerchant(NotConnected):
+    code = "wechat_pay_other_merchant"
+    message = N_("The merchant number of the account was changed while money was under way.")
+
+
 class UnknownRefund(NotFound):
     code = "refund_request_not_found"
     message = N_("There is no such refund.")

@@ -169,10 +169,13 @@ def _settle_one(parts: Parts, workspace_id: str, refund_id: str | None = None) -
     with parts.open(workspace_id) as ctx:
         claimed = ctx.session.scalar(_CLAIM, names)
         row = queries.refund(ctx, claimed) if claimed else None
-        merchant = queries.merchant(ctx, row.account_id) if row is not None else None
-    if row is None or merchant is None:
+        paid = queries.attempt(ctx, row.number) if row is not None else None
+        merchant = calls.same_merchant(ctx, paid.account_id, paid.mch_id) if paid is not None else None
+        if row is not None and merchant is None:
+            _later(ctx, row, error=queries.OtherMerchant.code)
+    if row is None:
         return False
-    if row.state != "told":
+    if row.state != "told" and merchant is not None:
         api = Refunds(calls.client(parts, merchant))
         _ask(parts, workspace_id, api, row)
     post(parts, workspace_id, row.id)

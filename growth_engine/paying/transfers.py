@@ -25,7 +25,7 @@ from growth_engine.kit.i18n import N_
 from growth_engine.ledger import alerts
 from growth_engine.paying import calls, queries, rules
 from growth_engine.paying.models import PayTransfer
-from growth_engine.paying.queries import Merchant, NotConnected
+from growth_engine.paying.queries import Merchant, NotConnected, OtherMerchant
 from growth_engine.payouts import sending
 from growth_engine.payouts.providers import Ask, Failed, Found, Paid, Sent, Unknown, Unseen
 from growth_engine.payouts.rules import FINAL
@@ -66,9 +66,11 @@ def send(parts: Parts, ask: Ask) -> Sent:
     with parts.open(ask.workspace_id) as ctx:
         row = queries.transfer(ctx, ask.id)
         try:
-            merchant = queries.merchant(ctx, row.account_id if row is not None else "")
+            merchant = _own(ctx, row) if row is not None else queries.merchant(ctx)
         except NotConnected as error:
             return Unknown(error.code)  # stays reserved: it goes out as soon as an account is connected
+        if merchant is None:
+            return Unknown(OtherMerchant.code)
         pinned = row if row is not None else _begin(ctx, ask, merchant)
     if isinstance(pinned, Failed):
         return pinned
@@ -85,6 +87,10 @@ def send(parts: Parts, ask: Ask) -> Sent:
     with parts.open(ask.workspace_id) as ctx:
         calls.note_success(ctx, row.account_id, spent=True)
         return _heard(ctx, row.payout_id, made)
+
+
+def _own(ctx: Ctx, row: PayTransfer) -> Merchant | None:
+    return calls.same_merchant(ctx, row.account_id, row.mch_id)
 
 
 def _begin(ctx: Ctx, ask: Ask, merchant: Merchant) -> PayTransfer | Failed:
@@ -171,7 +177,9 @@ def query(parts: Parts, ask: Ask) -> Found:
             return Unseen()
         if row.state == REFUSED:
             return Failed(row.error)
-        merchant = queries.merchant(ctx, row.account_id)
+        merchant = _own(ctx, row)
+    if merchant is None:
+        return Unknown(OtherMerchant.code)
     api = Transfers(calls.client(parts, merchant))
     try:
         found = api.find(row.number)
@@ -325,6 +333,8 @@ def cancel(parts: Parts, workspace_id: str, payout_id: str) -> PayTransfer:
         if row is None:
             raise queries.UnknownTransfer
         merchant = queries.merchant(ctx, row.account_id)
+        if merchant.mch_id != row.mch_id:
+            raise OtherMerchant
         if row.finished_at is not None:
             raise CannotCancel(params={"state": row.state})
         row.cancel_asked_at = row.cancel_asked_at or ctx.now()
