@@ -32,6 +32,7 @@ from growth_engine.inbox.providers import provider
 from growth_engine.kit.errors import Conflict
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.ids import Ids
+from growth_engine.kit.log import scrub
 
 #: A process that has not finished interpreting by then is thought dead, and the message tried again.
 LEASE = timedelta(seconds=30)
@@ -245,7 +246,7 @@ def note_failure(ctx: Ctx, message_id: str, attempt: int, error: str) -> None:
         "attempt": attempt,
         "state": "failed" if attempt >= ATTEMPTS else "received",
         "next_at": ctx.now() + FIRST_WAIT * 2 ** (attempt - 1),
-        "error": error[:2000],
+        "error": scrub(error)[:2000],
     }
     ctx.session.execute(_FAILED, values)
 

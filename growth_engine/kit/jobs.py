@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from growth_engine.kit import discovery
 from growth_engine.kit.errors import GrowthError
+from growth_engine.kit.log import scrub
 
 if TYPE_CHECKING:
     from growth_engine.context import Parts
@@ -172,7 +173,7 @@ def perform(name: str, workspace_id: str) -> None:
         try:
             rows, finished = drain(parts, name, workspace_id)
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
+            message = scrub(f"{type(error).__name__}: {error}")
             parts.queue.hset(ERRORS_KEY, field, f"{parts.clock.now():%Y-%m-%dT%H:%M:%SZ} {message}"[:2000])
             log.exception("job failed")
             raise

@@ -31,7 +31,12 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 16) -> None:
         self.url = url
         self.engine: Engine = create_engine(
-            psycopg_url(url), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+            psycopg_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            # An error is logged, stored with its message and shown: without the names and numbers in it.
+            hide_parameters=True,
         )
 
     @contextmanager

@@ -110,16 +110,9 @@ def _database(error: Exception) -> AnyResponse:
 
 
 def _unexpected(error: Exception) -> AnyResponse:
-    # Statements are kept out: they would carry people's names and numbers into the log.
-    log.error("http.crashed", error=type(error).__name__, exc_info=_without_values(error))
+    log.error("http.crashed", error=type(error).__name__, exc_info=error)
     code, message = _HTTP[500]
     return render(500, code, translate(message), {})
-
-
-def _without_values(error: Exception) -> Exception:
-    if isinstance(error, DBAPIError):
-        error.hide_parameters = True
-    return error
 
 
 def render(status: int, code: str, detail: str, extra: dict[str, Any]) -> Response:

@@ -356,6 +356,26 @@ def test_what_nobody_understands_stays_and_can_be_looked_at(
         assert queries.trouble(ctx) == {"unknown": 3}
 
 
+def test_what_went_wrong_is_told_without_whom_it_was_about(
+    oa: Caller, listener: Listener, parts: Parts, workspace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is stored, logged and shown in the console, and outlives the person's erasure."""
+
+    def broken(ctx: Ctx, inbound: Inbound) -> None:
+        values = {"a": "x", "person": inbound.sender}
+        ctx.session.execute(text("SELECT CAST(:a AS int), CAST(:person AS text)"), values)
+
+    listener.does = broken
+    oa.say(MsgType="text", Content="hi", MsgId=1)
+    (message,) = messages(parts, workspace)
+    assert "invalid input syntax" in str(message.error)
+    assert OPENID not in str(message.error) + caplog.text
+    with parts.open(workspace) as ctx:
+        service.note_failure(ctx, message.id, 1, f"E: oops\nDETAIL: Key (sender)=({OPENID}) is there.")
+    (message,) = messages(parts, workspace)
+    assert OPENID not in str(message.error)
+
+
 def test_a_message_understood_later_is_understood_when_replayed(
     oa: Caller, listener: Listener, parts: Parts, workspace: str, run_jobs: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
