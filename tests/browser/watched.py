@@ -11,22 +11,32 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 DESK = {"viewport": {"width": 1366, "height": 900}}
 SIZES = {"phone": PHONE, "desk": DESK}
 
-#: What makes the page wider than the window, things inside boxes that scroll by themselves left out.
-_TOO_WIDE = """() => {
-  const wide = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= wide + 1) return [];
+#: All that is asked of a page at once: each question by itself takes the browser as long as all of them.
+#: ``wide`` is what makes the page wider than the window, things in boxes that scroll by themselves left out.
+_SEEN = """async () => {
+  await document.fonts.ready;
+  // What scripts do about a new size is done and drawn by the second frame.
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const width = document.documentElement.clientWidth;
   const boxed = (e) => {
     for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
       if (/auto|scroll|hidden/.test(getComputedStyle(p).overflowX)) return true;
     return false;
   };
   const right = (e) => e.getBoundingClientRect().right;
-  const found = [...document.body.querySelectorAll("*")].filter((e) => right(e) > wide + 1 && !boxed(e));
-  return [`${document.documentElement.scrollWidth} wide in ${wide}`]
-    .concat(found.slice(0, 5).map((e) => `${e.tagName}.${e.className} ends at ${right(e)}`));
+  const whole = document.documentElement.scrollWidth;
+  const wide = whole <= width + 1 ? [] : [`${whole} wide in ${width}`].concat(
+    [...document.body.querySelectorAll("*")].filter((e) => right(e) > width + 1 && !boxed(e))
+      .slice(0, 5).map((e) => `${e.tagName}.${e.className} ends at ${right(e)}`));
+  return {
+    wide,
+    title: document.title,
+    headings: document.querySelectorAll("h1, .h5-days-card").length,
+    fits: document.querySelector("meta[name=viewport]")?.content ?? "",
+    broken: [...document.images]
+      .filter((i) => i.src && !i.hidden && i.complete && !i.naturalWidth).map((i) => i.src),
+  };
 }"""
-_BROKEN = """() => [...document.images]
-  .filter((i) => i.src && !i.hidden && i.complete && !i.naturalWidth).map((i) => i.src)"""
 
 
 class Watched:
@@ -55,17 +65,21 @@ class Watched:
     def look(self) -> None:
         """The page as it stands is complete, silent, fits the window, and has a title and one heading."""
         self.page.wait_for_load_state("load")
-        self.page.wait_for_function("document.fonts.status === 'loaded'")
-        where = self.page.url
+        seen, where = self.page.evaluate(_SEEN), self.page.url
         assert self.problems == [], f"{where}: {self.problems}"
-        assert self.page.evaluate(_TOO_WIDE) == [], where
-        assert self.page.title().strip(" ·"), where
-        assert self.page.locator("h1, .h5-days-card").count() >= 1, f"{where} has no heading"
-        assert self.page.evaluate(_BROKEN) == [], f"{where} has broken pictures"
+        assert seen["wide"] == [], where
+        assert seen["title"].strip(" ·"), where
+        assert seen["headings"] >= 1, f"{where} has no heading"
+        assert "width=device-width" in seen["fits"], f"{where} would be shrunk on a phone"
+        assert seen["broken"] == [], f"{where} has broken pictures"
 
     def go(self, address: str) -> None:
         self.page.goto(address)
         self.look()
+
+    def resize(self, size: str) -> None:
+        """Give the window another size: the phone is turned, the window drawn larger."""
+        self.page.set_viewport_size(SIZES[size]["viewport"])  # type: ignore[arg-type]
 
     def click(self, selector: str) -> None:
         """Click what leads to another page, and look at that page."""
