@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx
 from growth_engine.kit.i18n import N_, in_locale, translate
 from growth_engine.ledger.contract import Reason
@@ -13,11 +14,18 @@ from growth_engine.plays.content import fill
 from growth_engine.plays.messages import message_text
 from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import play
+from growth_engine.plays.selling import sells
 from growth_engine.plays.words import reason_text
 from growth_engine.settings import Settings
 
 WELCOME = N_("You are taking part in “%(title)s”.")
 POSTER_FOLLOWS = N_("Your own poster follows. Every friend who scans it counts for you.")
+SELLER_POSTER_FOLLOWS = N_("Your own poster follows. Whoever orders after scanning it brings you commission.")
+SHOP = N_("Have a look and order: %(url)s")
+#: A message from the person opens 48 hours in which they may be written to (sheet §2.6); a follow, a minute.
+ASK_AGAIN = N_(
+    "Write “poster” to get it again. For two days after you write, you hear at once when a friend comes."
+)
 PAGE = N_("Your page: %(url)s")
 RENEWED = N_("Here is your new poster for “%(title)s”: the code on the former one ends soon.")
 NO_POSTER = N_("Your poster cannot be sent here at the moment. You find it on your page: %(url)s")
@@ -48,6 +56,11 @@ def page_url(settings: Settings, campaign_id: str) -> str:
     return f"{settings.public_url.rstrip('/')}/c/{campaign_id}/me"
 
 
+def shop_url(settings: Settings, campaign_id: str) -> str:
+    """Where what a campaign sells is ordered."""
+    return f"{settings.public_url.rstrip('/')}/c/{campaign_id}/shop"
+
+
 def words_of(ctx: Ctx, campaign: Campaign) -> Mapping[str, Any]:
     """The campaign's copy as published, filled."""
     version = queries.version(ctx, campaign.id, campaign.rule_version)
@@ -67,11 +80,22 @@ def answer(ctx: Ctx, campaign: Campaign, reasons: Sequence[Reason], *, takes_par
             lines = [words.get("thanks") or translate(WELCOME, {"title": title})]
         elif not lines:
             lines = [reason_text(one) for one in reasons]
+        selling = sells(play(campaign.play))
+        if takes_part and selling and campaign.state == "live":
+            lines.append(translate(SHOP, {"url": shop_url(ctx.parts.settings, campaign.id)}))
         if poster:
-            lines.append(translate(POSTER_FOLLOWS))
+            lines.append(translate(SELLER_POSTER_FOLLOWS if selling else POSTER_FOLLOWS))
         if takes_part:
             lines.append(translate(PAGE, {"url": page_url(ctx.parts.settings, campaign.id)}))
+        if poster and _hears_them(ctx, campaign):
+            lines.append(translate(ASK_AGAIN))
     return "\n".join(lines)
+
+
+def _hears_them(ctx: Ctx, campaign: Campaign) -> bool:
+    """Whether what people write in the campaign's channel reaches us: WeCom tells it to employees only."""
+    bound = campaign.channel_account_id
+    return bool(bound and connections.account(ctx, bound).provider == "wechat_oa")
 
 
 def said(reason: Reason, title: str) -> str:

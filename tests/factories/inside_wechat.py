@@ -81,6 +81,13 @@ class InsideWechat:
         with self.parts.open(self.workspace) as ctx:
             campaigns.update_draft(ctx, self.id, {"channel_account_id": account})
 
+    def connect_wecom(self) -> str:
+        """The sandbox's corporation; the account's id."""
+        known = self.sandbox.credentials["wecom"]
+        entered = Entered("Corp", {"corpid": known["corpid"]}, {}, {"secret": known["secret"]})
+        with self.parts.open(self.workspace) as ctx:
+            return connections.connect(ctx, "wecom", entered)
+
     def browser(self, agent: str = WECHAT, number: int = 1) -> Phone:
         phone = Phone(self.app, address=f"198.51.100.{number}")
         phone._base["headers"]["User-Agent"] = agent

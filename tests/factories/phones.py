@@ -70,8 +70,10 @@ class Phone:
             other.client.set_cookie(cookie.key, cookie.value, domain=cookie.domain)
         return other
 
-    def get(self, path: str) -> TestResponse:
-        return self._seen(self.client.get(path, **self._base))
+    def get(self, path: str, headers: dict[str, str] | None = None) -> TestResponse:
+        """``headers``: what the browser says besides."""
+        base = {**self._base, "headers": {**self._base.get("headers", {}), **(headers or {})}}
+        return self._seen(self.client.get(path, **base))
 
     def post(self, path: str, fields: dict[str, str]) -> TestResponse:
         return self._seen(self.client.post(path, data=fields, **self._base))

@@ -7,13 +7,23 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from growth_engine.connections import queries as connections
 from growth_engine.kit import web
+from growth_engine.plays import queries
 from growth_engine.plays.words import reason_text
 from growth_engine.posters import queries as posters
-from growth_engine.web.h5 import joining, limits, notice
+from growth_engine.web.h5 import joining, limits, notice, wechat_visitor
 from growth_engine.web.h5.landing_view import clock_to
 from growth_engine.web.h5.me_view import me_view, poster_view
-from growth_engine.web.h5.visit import Answer, Shown, campaign_values, invite_token, share_values, visiting
+from growth_engine.web.h5.visit import (
+    Answer,
+    Shown,
+    Visit,
+    campaign_values,
+    invite_token,
+    share_values,
+    visiting,
+)
 
 bp = Blueprint("h5_me", __name__)
 
@@ -27,7 +37,7 @@ def page(campaign_id: str) -> Answer:
         if visit.erased:
             return notice.answer(campaign, "erased")
         if me is None or visit.contact is None:
-            return _to_invite(campaign)
+            return _who(visit) or _to_invite(campaign)
         if request.args.get("i") != me.invite_token:
             # WeChat shares the address of the page one is on: with the token in it, friends who are sent
             # this page are led to the invite.
@@ -39,6 +49,7 @@ def page(campaign_id: str) -> Answer:
     return render_template(
         "h5/me.html",
         me=view,
+        may_name=not visit.contact.nickname and me.state == "active" and wechat_visitor.here() is not None,
         copy=campaign.copy,
         clock=clock,
         closed=campaign.closed.code if campaign.closed else "",
@@ -67,6 +78,21 @@ def request_poster(campaign_id: str) -> Response:
     if me is not None and me.state == "active":
         joining.request_poster(campaign, me.id)
     return redirect(url_for("h5_me.page", campaign_id=campaign_id, _anchor="poster"), 303)
+
+
+def _who(visit: Visit) -> str | None:
+    """Somebody an employee has in WeCom opens the page in the welcome: WeChat names them by another id, and
+    says who they are only when they let it (unionid, sheet §2.11). None: nothing to ask."""
+    ctx, here = visit.ctx, wechat_visitor.here()
+    known = wechat_visitor.proven(ctx.workspace_id) if here else None
+    bound = queries.campaign(ctx, visit.campaign.id).channel_account_id
+    if known is None or known.unionid or not bound or connections.account(ctx, bound).provider != "wecom":
+        return None
+    return render_template(
+        "h5/who.html",
+        stranger=url_for("h5_landing.public", campaign_id=visit.campaign.id),
+        **campaign_values(visit.campaign),
+    )
 
 
 def _to_invite(campaign: Shown) -> Response:

@@ -18,11 +18,15 @@ from growth_engine.channels.wechat_oa.oauth import Person, Scope, Visitor
 from growth_engine.connections import credentials
 from growth_engine.connections import queries as connections
 from growth_engine.connections.sealing import SecretsUnreadable
+from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.i18n import N_
+from growth_engine.people import queries as people
 from growth_engine.people import service as people_service
-from growth_engine.plays import queries
-from growth_engine.web.h5 import limits, wechat_visitor
+from growth_engine.plays import invites, queries
+from growth_engine.plays.participation import CONSENT_PURPOSE
+from growth_engine.posters.service import TemplateNotVerified
+from growth_engine.web.h5 import joining, limits, wechat_visitor
 from growth_engine.web.h5.visit import (
     Answer,
     Shown,
@@ -44,6 +48,8 @@ _STATE_SECONDS = 600
 #: After leaving once, pages are shown as they are for a while, however the sign-in went: no loops.
 _TRIED_COOKIE, _TRIED_SECONDS = "ge_wx_tried", 120
 _STATE_LENGTH = 32
+#: Names the sentence beside the button that puts one's name on one's poster.
+_SHOWN = "h5-name-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ class Asked:
     goes_on: str
     """A path of ours: where the person was."""
     holder: str
+    shows: str = ""
+    """The wording they agreed to when they asked for their name to be shown; empty: they did not ask."""
 
 
 # -- leaving -----------------------------------------------------------------------------------------
@@ -123,10 +131,23 @@ def ask_name(campaign_id: str) -> Answer:
         campaign = visit.campaign
         account = wechat_visitor.account_of(visit.ctx, campaign_id)
     goes_on = web.safe_next(request.args.get("next"), url_for("h5_me.page", campaign_id=campaign_id))
+    with visiting(campaign_id) as visit:
+        campaign = visit.campaign
+        account = wechat_visitor.account_of(visit.ctx, campaign_id)
     if account is None or not wechat_visitor.inside():
         return redirect(goes_on, 303)
     here = Here(campaign.workspace_id, campaign_id, account.id, account.ids["appid"])
-    return _leave(here, "snsapi_userinfo", goes_on) or _problem(campaign, "busy")
+    # Agreeing to be shown is a tap on our own page, beside what it says; others' links agree to nothing.
+    shows = f"{_SHOWN}:{campaign_id}:{campaign.version}" if "show" in request.args and _tapped_here() else ""
+    return _leave(here, "snsapi_userinfo", goes_on, shows) or _problem(campaign, "busy")
+
+
+def _tapped_here() -> bool:
+    """Whether a page of ours led here (a form cannot: the content policy holds its way to WeChat's page)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("Referer", "")).netloc == request.host
 
 
 def _is_page() -> bool:
@@ -162,15 +183,14 @@ def _place() -> Here | None:
     return Here(workspace_id, campaign_id, account.id, account.ids["appid"]) if account else None
 
 
-def _leave(here: Here, scope: Scope, goes_on: str) -> Response | None:
+def _leave(here: Here, scope: Scope, goes_on: str, shows: str = "") -> Response | None:
     """To WeChat's page; none when that cannot be done now, which must not keep anybody from a page."""
     oauth = _oauth(here.workspace_id, here.account_id)
     if oauth is None:
         return None
     state = web.parts().ids.token(_STATE_LENGTH)
-    asked = Asked(
-        web.visitor_id(), here.campaign_id, here.account_id, scope, goes_on, wechat_visitor.holder()
-    )
+    holder = wechat_visitor.holder()
+    asked = Asked(web.visitor_id(), here.campaign_id, here.account_id, scope, goes_on, holder, shows)
     try:
         web.parts().queue.set(_state_key(state), orjson.dumps(asdict(asked)), ex=_STATE_SECONDS)
     except RedisError as error:
@@ -267,7 +287,22 @@ def _signed_in(asked: Asked, visitor: Visitor, person: Person | None) -> Respons
             people_service.create_or_update(
                 visit.ctx, pairs, nickname=person.nickname, source="wechat_oa", proven=True
             )
+            if asked.shows:
+                _show(visit.ctx, asked, contact_id)
         return _leads_on(visit, asked, found, contact_id, person)
+
+
+def _show(ctx: Ctx, asked: Asked, contact_id: str) -> None:
+    """Friends see the name from now on: on the poster, which is drawn anew, and on the invite's page."""
+    people_service.record_consent(
+        ctx, contact_id, purpose=CONSENT_PURPOSE, wording_version=asked.shows, source=joining.SOURCE
+    )
+    mine = queries.participation(ctx, asked.campaign_id, people.contact_family(ctx, contact_id))
+    if mine is not None and mine.state == "active":
+        try:
+            invites.request_poster(ctx, mine.id)
+        except TemplateNotVerified as error:
+            log.info("h5.wechat_no_poster", participant=mine.id, code=error.code)
 
 
 def _leads_on(

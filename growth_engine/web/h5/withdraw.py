@@ -16,6 +16,7 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.ledger.contract import PayloadMismatch
+from growth_engine.paying.rules import PROVIDER as WECHAT_PAY
 from growth_engine.payouts import identity, queries, service
 from growth_engine.payouts.preview import Preview, preview
 from growth_engine.payouts.reasons import reason_text
@@ -177,6 +178,8 @@ def _form(visit: Visit, told: Mapping[str, Any], problems: Mapping[str, Any]) ->
     typed = web.form_text("amount")[:20] or str(told.get("amount", ""))
     shown = _asked_about(visit, typed)
     check = identity.registry[shown.policy.identity_check]
+    fields = forms.form_fields(check.form(), told, problems)
+    in_wechat = shown.policy.provider == WECHAT_PAY
     return render_template(
         "h5/withdraw.html",
         split=shown,
@@ -184,7 +187,9 @@ def _form(visit: Visit, told: Mapping[str, Any], problems: Mapping[str, Any]) ->
         typed=typed,
         all=form_money.written(shown.most, get_currency_precision(shown.currency)),
         amount_problems=problems.get("amount", ()),
-        fields=forms.form_fields(check.form(), told, problems),
+        # Into one's WeChat balance goes what is paid through WeChat Pay: no account is asked for.
+        fields=[one for one in fields if one.required or not in_wechat],
+        in_wechat=in_wechat,
         check=check,
         nonce=web.parts().ids.token(24),
         **campaign_values(visit.campaign),

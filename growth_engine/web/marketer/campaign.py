@@ -24,7 +24,7 @@ from growth_engine.plays.models import Campaign
 from growth_engine.plays.registry import play
 from growth_engine.posters.qr import modules
 from growth_engine.web.marketer import campaign_frame, shop_figures
-from growth_engine.web.marketer.campaign_frame import Figures
+from growth_engine.web.marketer.campaign_frame import Figures, Frame
 
 bp = Blueprint("campaign", __name__, url_prefix="/console/campaigns")
 
@@ -145,7 +145,7 @@ def _page(campaign_id: str) -> str:
         findings=findings,
         live=live,
         mirror_away=shown.published is not None and live is None,
-        funnel=funnel_chart(live, shop_figures.STEPS if sales else ()) if live else None,
+        funnel=funnel_chart(live, _steps(shown, selling=sales is not None)) if live else None,
         growth=growth_chart(live) if live else None,
         entries=entries,
         people=people,
@@ -193,10 +193,16 @@ _STEPS: Sequence[tuple[str, str]] = (
 )
 
 
-def funnel_chart(live: Figures, more: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+def _steps(shown: Frame, *, selling: bool) -> Sequence[tuple[str, str]]:
+    """What the campaign counts, in order. In a channel people take part without visiting any page."""
+    steps = _STEPS[1:] if shown.channel else _STEPS
+    return (*steps, *shop_figures.STEPS) if selling else steps
+
+
+def funnel_chart(live: Figures, of: Sequence[tuple[str, str]] = _STEPS) -> dict[str, Any]:
     """ECharts options: how many visited, registered, came through an invite that counts, and invited; then
     whatever the campaign counts besides (orders)."""
-    steps = [(_(label), max(0, live.funnel.get(step, 0))) for step, label in (*_STEPS, *more)]
+    steps = [(_(label), max(0, live.funnel.get(step, 0))) for step, label in of]
     return {
         "grid": {"left": 8, "right": 48, "top": 8, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "item"},

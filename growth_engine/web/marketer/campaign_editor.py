@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from growth_engine.connections import queries as connections
+from growth_engine.connections.rules import PROVIDERS
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
@@ -121,6 +122,7 @@ def edit(campaign_id: str) -> str | Response:
         plan=campaign.plan_id or "",
         channel=campaign.channel_account_id or "",
         channel_default=campaign.channel_default,
+        channel_users=", ".join(campaign.channel_users),
     )
     return _page(Editing(campaign.play, campaign.locale, campaign.template, campaign), draft)
 
@@ -173,6 +175,7 @@ def _channel(draft: Draft) -> dict[str, Any]:
     return {
         "channel_account_id": draft.channel or None,
         "channel_default": bool(draft.channel) and draft.channel_default,
+        "channel_users": draft.users if draft.channel else [],
     }
 
 
@@ -206,6 +209,7 @@ def _page(editing: Editing, draft: Draft) -> str:
         choices=choices,
         plans=_offered(plans),
         channels=channels,
+        providers=PROVIDERS,
         page=campaign_preview.phone_page(campaign, promise),
         placeholders=placeholders(promise),
         preview=campaign_preview.address(editing.play),

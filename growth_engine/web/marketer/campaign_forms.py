@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ from growth_engine.plays.content import ContentSchema
 from growth_engine.plays.contract import Play, option
 from growth_engine.web import forms
 
+#: WeCom: users of one contact way, and the length of a user's id.
+MOST_USERS, LONGEST_USER = 100, 64
 COPY = "copy-"
 RULES = "rules-"
 
@@ -61,6 +64,13 @@ class Draft:
     """Id of the connected account that carries it, empty for none; None: not asked for."""
     channel_default: bool = False
     """Whoever comes to the channel by themselves takes part."""
+    channel_users: str = ""
+    """WeCom: ids of the employees whom its codes add, as typed; empty for all who may have customers."""
+
+    @property
+    def users(self) -> list[str]:
+        """The employees, each once."""
+        return list(dict.fromkeys(one for one in re.split(r"[\s,;，；、]+", self.channel_users) if one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ def read(play: Play, sent: MultiDict[str, str], zone: str) -> Draft:
     starts_at, ends_at = loaded_basics.get("starts_at"), loaded_basics.get("ends_at")
     if starts_at and ends_at and ends_at <= starts_at:
         problems["ends_at"] = [N_("The end must come after the start.")]
-    return Draft(
+    draft = Draft(
         basics,
         content,
         config,
@@ -131,7 +141,16 @@ def read(play: Play, sent: MultiDict[str, str], zone: str) -> Draft:
         sent.get("plan", ""),
         sent.get("channel"),
         "channel_default" in sent,
+        sent.get("channel_users", ""),
     )
+    return replace(draft, problems=problems | _wrong_users(draft))
+
+
+def _wrong_users(draft: Draft) -> dict[str, Any]:
+    too_many, too_long = len(draft.users) > MOST_USERS, any(len(one) > LONGEST_USER for one in draft.users)
+    if not (too_many or too_long):
+        return {}
+    return {"channel_users": [N_("At most 100 employees, each by their user id in WeCom.")]}
 
 
 def _load(schema: Schema, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

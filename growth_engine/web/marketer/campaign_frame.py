@@ -10,6 +10,8 @@ import structlog
 from flask import url_for
 from flask_babel import gettext as _
 
+from growth_engine.connections import queries as connections
+from growth_engine.connections.models import ChannelAccount
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Unavailable
@@ -56,6 +58,8 @@ class Frame:
     link: str
     """Public address of the landing page; empty before the first publication."""
     sells: bool = False
+    channel: ChannelAccount | None = None
+    """The account whose codes its posters carry."""
 
     @property
     def tabs(self) -> Sequence[tuple[str, str]]:
@@ -93,7 +97,13 @@ def frame(ctx: Ctx, campaign_id: str) -> Frame:
         play_title=play(campaign.play).title,
         link=link,
         sells=sells(play(campaign.play)),
+        channel=_channel(ctx, campaign),
     )
+
+
+def _channel(ctx: Ctx, campaign: Campaign) -> ChannelAccount | None:
+    bound = campaign.channel_account_id
+    return connections.account(ctx, bound) if bound else None
 
 
 def shop(ctx: Ctx, campaign_id: str) -> Frame:

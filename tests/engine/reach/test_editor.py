@@ -36,6 +36,15 @@ def test_the_editor_offers_the_channels_and_keeps_the_choice(stage: Stage) -> No
     form.pop("channel_default", None)
     console.post(edit, {**form, "channel": stage.wecom})
     assert (campaign(stage).channel_account_id, campaign(stage).channel_default) == (stage.wecom, False)
+    # In WeCom it may say whom the codes add; ids however separated, each once.
+    console.post(edit, {**form, "channel": stage.wecom, "channel_users": "ZhangSan，LiSi LiSi"})
+    assert campaign(stage).channel_users == ["ZhangSan", "LiSi"]
+    assert form_of(console.get(edit))["channel_users"] == "ZhangSan, LiSi"
+    page = console.post(
+        edit, {**form, "channel": stage.wecom, "channel_users": ",".join(map(str, range(101)))}, status=422
+    )
+    assert "At most 100 employees" in page.text
+    assert "on Corp" in console.get(f"/console/campaigns/{made.id}")
     # One that is disabled since stays chosen until somebody chooses another.
     with stage.parts.open(stage.workspace) as ctx:
         connections.disable(ctx, stage.wecom)

@@ -12,7 +12,12 @@ from redis.exceptions import RedisError
 from growth_engine.connections import service as connections
 from growth_engine.connections.service import Entered
 from growth_engine.people import queries as people
+from growth_engine.people.rules import Identity
+from growth_engine.plays import participation, queries
+from growth_engine.plays.models import Participant
+from growth_engine.posters import queries as posters
 from growth_engine.sandbox import Sandbox, start
+from growth_engine.sandbox.handle import Person
 from tests.conftest import START
 from tests.factories.inside_wechat import HERE, WECHAT, InsideWechat, consented, leaves, serving, sign_in
 from tests.factories.phones import publish_campaign
@@ -264,6 +269,81 @@ def test_the_name_comes_by_a_tap_and_can_be_refused(shop: InsideWechat) -> None:
     phone.get(consented(address, who, "allow"))
     phone.follow()
     assert 'value="小安同学"' in phone.page
+
+
+def test_who_followed_without_a_name_may_put_it_on_their_poster(shop: InsideWechat) -> None:
+    who, phone = shop.sandbox.person("小安同学"), shop.browser()
+    mine = follows(shop, who)
+    sign_in(phone, f"/c/{shop.id}/me", who)
+    phone.get(f"/c/{shop.id}/me?i={mine.invite_token}")
+    show = f"/c/{shop.id}/wechat/name?show=1"
+    assert show in phone.page
+    # A link that others sent agrees to nothing, though WeChat hands over the name.
+    phone.get(consented(leaves(phone.get(show, headers={"Sec-Fetch-Site": "cross-site"})), who, "allow"))
+    assert (nickname(shop, mine), agreed(shop, mine)) == ("小安同学", False)
+    phone.get(consented(leaves(phone.get(show, headers={"Sec-Fetch-Site": "same-origin"})), who, "allow"))
+    assert agreed(shop, mine)
+    with shop.parts.open(shop.workspace) as ctx:
+        poster = posters.poster_of(ctx, mine.id)
+        assert poster is not None
+        assert poster.personal["nickname"] == "小安同学"
+    phone.get(f"/c/{shop.id}/me?i={mine.invite_token}")
+    assert "小安同学" in phone.page
+    assert show not in phone.page
+
+
+def test_the_referer_says_so_where_the_browser_does_not(shop: InsideWechat) -> None:
+    who, phone = shop.sandbox.person("Bo"), shop.browser()
+    mine = follows(shop, who)
+    sign_in(phone, f"/c/{shop.id}/me", who)
+    show = f"/c/{shop.id}/wechat/name?show=1"
+    for referer, counts in (("http://elsewhere.example/", False), (f"{HERE}/c/{shop.id}/me", True)):
+        phone.get(consented(leaves(phone.get(show, headers={"Referer": referer})), who, "allow"))
+        assert agreed(shop, mine) is counts
+
+
+def follows(shop: InsideWechat, who: Person) -> Participant:
+    """Somebody who takes part since they followed: known by openid, nameless, agreed to nothing."""
+    ask = participation.JoinAsk(identities=[Identity("openid", who.openid())])
+    joined = participation.join(shop.parts, shop.workspace, shop.id, ask, source="wechat_oa", key=who.id)
+    assert joined.participant is not None
+    with shop.parts.open(shop.workspace) as ctx:
+        return queries.participant(ctx, joined.participant["id"])
+
+
+def nickname(shop: InsideWechat, mine: Participant) -> str:
+    with shop.parts.open(shop.workspace) as ctx:
+        return people.contact(ctx, mine.contact_id).nickname
+
+
+def agreed(shop: InsideWechat, mine: Participant) -> bool:
+    with shop.parts.open(shop.workspace) as ctx:
+        return people.has_consented(ctx, mine.contact_id, participation.CONSENT_PURPOSE)
+
+
+def test_a_customer_of_an_employee_is_asked_who_they_are_and_finds_their_page(shop: InsideWechat) -> None:
+    who, phone = shop.sandbox.person("小伍"), shop.browser()
+    corp = shop.connect_wecom()
+    shop.bind(corp)
+    ask = participation.JoinAsk(
+        identities=[Identity("external_userid", "wm1"), Identity("unionid", who.unionid)]
+    )
+    joined = participation.join(shop.parts, shop.workspace, shop.id, ask, source="wecom", key="wm1")
+    assert joined.participant is not None
+    sign_in(phone, f"/c/{shop.id}/me", who)
+    phone.get(f"/c/{shop.id}/me")
+    assert "Is that you?" in phone.page
+    assert f"/c/{shop.id}/wechat/name" in phone.page
+    back = phone.get(consented(leaves(phone.get(f"/c/{shop.id}/wechat/name")), who, "allow"))
+    assert back.headers["Location"] == f"/c/{shop.id}/me"
+    phone.follow()
+    phone.follow()
+    assert phone.invite_token() == joined.participant["invite_token"]
+    # A stranger who says who they are is led on as anybody, not asked for ever.
+    other, stranger = shop.browser(number=2), shop.sandbox.person("Stranger")
+    sign_in(other, f"/c/{shop.id}/me", stranger)
+    other.get(consented(leaves(other.get(f"/c/{shop.id}/wechat/name")), stranger, "allow"))
+    assert other.get(f"/c/{shop.id}/me").headers["Location"] == f"/c/{shop.id}"
 
 
 def test_a_snapshot_person_is_nobody(shop: InsideWechat) -> None:
