@@ -64,8 +64,15 @@ def prepare(owner_url: str) -> None:
         )
 
 
-def measure(owner_url: str, seconds: float, connections: int) -> float:
-    """Transactions a second, each with two durable transfers from the hot account: a payment's two levels."""
+#: A payment's two levels, and one transfer alone.
+_STATEMENTS = {
+    2: "SELECT base_transfer(0, %(first)s, 1180), base_transfer(0, %(second)s, 295)",
+    1: "SELECT base_transfer(0, %(first)s, 1180)",
+}
+
+
+def measure(owner_url: str, seconds: float, connections: int, transfers: int = 2) -> float:
+    """Durable transactions a second, each with one or two transfers from the hot account."""
     stop = time.perf_counter() + seconds
     done = 0
     lock = threading.Lock()
@@ -77,7 +84,7 @@ def measure(owner_url: str, seconds: float, connections: int) -> float:
             while time.perf_counter() < stop:
                 first = 1 + (worker * 7919 + mine * 31) % PROMOTERS
                 second = 1 + (first + 499) % PROMOTERS
-                conn.execute("SELECT base_transfer(0, %s, 1180), base_transfer(0, %s, 295)", (first, second))
+                conn.execute(_STATEMENTS[transfers], {"first": first, "second": second})
                 mine += 1
         with lock:
             done += mine

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -22,9 +22,7 @@ from growth_engine.kit.i18n import N_
 from growth_engine.kit.ids import Ids
 from growth_engine.ledger import journal
 from growth_engine.ledger.contract import (
-    BatchRules,
     Connected,
-    EntryDraft,
     Event,
     PayloadMismatch,
     Posted,
@@ -33,7 +31,8 @@ from growth_engine.ledger.contract import (
     RulesFactory,
 )
 from growth_engine.ledger.money import Balances
-from growth_engine.ledger.telling import Teller
+from growth_engine.ledger.posting import Posting
+from growth_engine.ledger.telling import BESIDE, Teller
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +41,6 @@ BATCH_LIMIT = 500
 #: Events written at a time, where a batch may be written in pieces: the database writes one piece while
 #: the next is decided.
 PIECE = 100
-#: How many decisions the connection may hold back what the database could be working on already.
-_NUDGE = 16
 #: How long a batch may wait for a book another process holds before its Events are only stored.
 LOCK_TIMEOUT_MS = 4_000
 #: How long a caller waits for a decision.
@@ -59,7 +56,8 @@ class Poster:
     """Group commit. ``submit`` from any thread; the poster's own thread and connection do the rest.
 
     ``mirrored(workspace_id, book_id, [(seq, ops), …])`` is called after each commit; it must not raise
-    for a mirror that is down (a job catches it up). ``ring(job, workspace_id)`` wakes workers.
+    for a mirror that is down (a job catches it up). ``ring(job, workspace_id)`` wakes workers. ``piece`` and
+    ``beside`` say from which size a batch is written in pieces and told beside the next.
     """
 
     def __init__(
@@ -73,13 +71,16 @@ class Poster:
         ring: Callable[[str, str], None],
         batch_limit: int = BATCH_LIMIT,
         lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+        piece: int = PIECE,
+        beside: int = BESIDE,
     ) -> None:
         self._conninfo = conninfo
         self._clock = clock
         self._ids = ids
         self._rules = rules
         self._ring = ring
-        self._teller = Teller(mirrored, ring)
+        self._piece = piece
+        self._teller = Teller(mirrored, ring, beside)
         self._batch_limit = batch_limit
         self._lock_timeout_ms = lock_timeout_ms
         self._waiting: dict[str, deque[Waiting]] = {}
@@ -217,7 +218,7 @@ class Poster:
         batch_rules = self._rules(conn, now, balances)
         books = sorted({book for event in events for book in self._rules.books(event)})
         event_ids = [self._ids.new("lev") for _ in events]
-        posting = _Posting(conn, workspace_id, events, event_ids, books, now, balances)
+        posting = Posting(conn, workspace_id, events, event_ids, books, now, balances)
         try:
             # BEGIN and COMMIT by hand: psycopg's transaction() waits for an answer at both ends, and
             # every wait of this thread is one that all callers share.
@@ -243,10 +244,10 @@ class Poster:
 
     def _pieces(self, events: list[Event]) -> Iterator[Sequence[Event]]:
         """In what pieces a batch is decided and written."""
-        size = PIECE if all(map(self._rules.in_pieces, events)) else len(events)
+        size = self._piece if all(map(self._rules.in_pieces, events)) else len(events)
         return (events[at : at + size] for at in range(0, len(events), size))
 
-    def _answer(self, batch: list[Waiting], posting: _Posting) -> None:
+    def _answer(self, batch: list[Waiting], posting: Posting) -> None:
         given: set[tuple[str, str]] = set()
         for event, future in batch:
             name = (event.source, event.key)
@@ -324,119 +325,6 @@ class Poster:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
-
-
-class _Posting:
-    """One batch on its way through the transaction."""
-
-    def __init__(
-        self,
-        conn: Connected,
-        workspace_id: str,
-        events: Sequence[Event],
-        ids: Sequence[str],
-        books: Sequence[str],
-        now: datetime,
-        balances: Balances,
-    ) -> None:
-        self._books = books
-        self._balances = balances
-        self._conn = conn
-        self._workspace_id = workspace_id
-        self._events = events
-        self._now = now
-        self._ids = {(event.source, event.key): id_ for event, id_ in zip(events, ids, strict=True)}
-        self._resumed: list[str] = []
-        self._heads: dict[str, journal.Head] = {}
-        self._entries: list[journal.Entry] = []
-        self._written = 0
-        """How many of the Entries the database has been sent."""
-        self._hashes: list[bytes] = []
-        self.receipts: dict[tuple[str, str], Receipt | GrowthError] = {}
-        self._by_name = {(event.source, event.key): event for event in events}
-
-    def is_same(self, event: Event) -> bool:
-        """Whether ``event`` is the one of its name in this batch, or says the same."""
-        posted = self._by_name[event.source, event.key]
-        return event is posted or event.payload_hash() == posted.payload_hash()
-
-    def load(self, rules: BatchRules) -> None:
-        """Store the Events, load what the rules need, find those that were stored before.
-
-        Questions go out before answers are fetched: the database works on the next while we read the last.
-        """
-        conn = self._conn
-        ids = list(self._ids.values())
-        stored = journal.ask_insert_events(conn, self._workspace_id, ids, self._events, self._now)
-        asked = journal.ask_heads(conn, self._books)
-        rules.load(self._events)
-        new = {row[0] for row in stored.fetchall()}
-        self._sort_out([event for event in self._events if self._ids[event.source, event.key] not in new])
-        self._heads = journal.heads_in(asked)
-
-    def decide(self, events: Sequence[Event], rules: BatchRules) -> None:
-        """Decide those that are new or were left pending."""
-        for n, event in enumerate(events, 1):
-            if (event.source, event.key) not in self.receipts:
-                self._add(event, rules.decide(event, self._heads[event.book_id].seq + 1))
-            if n % _NUDGE == 0:
-                # What did not fit the socket is sent on, else the database would wait for us.
-                self._conn.pgconn.flush()
-
-    def _sort_out(self, old: Sequence[Event]) -> None:
-        """Events stored before: those posted are answered, those left pending are posted now."""
-        for (source, key), found in journal.earlier(self._conn, self._workspace_id, old).items():
-            if isinstance(found, GrowthError):
-                self.receipts[source, key] = found
-            elif isinstance(found.receipt, Received):
-                self._ids[source, key] = found.event_id
-                self._resumed.append(found.event_id)
-            else:
-                self.receipts[source, key] = found.receipt
-
-    def _add(self, event: Event, draft: EntryDraft) -> None:
-        name = (event.source, event.key)
-        entry = self._append(event.book_id, event, draft)
-        for book_id, more in draft.elsewhere.items():
-            self._append(book_id, event, more)
-        self.receipts[name] = Posted(
-            entry.event_id,
-            entry.book_id,
-            entry.seq,
-            entry.accepted,
-            tuple(draft.reasons),
-            draft.result,
-            draft.answer,
-        )
-
-    def _append(self, book_id: str, event: Event, draft: EntryDraft) -> journal.Entry:
-        head = self._heads[book_id]
-        event_id = self._ids[event.source, event.key]
-        entry = journal.make_entry(event_id, book_id, event, draft, head.seq + 1, self._now)
-        head.seq, head.hash = entry.seq, entry.chained(head.hash)
-        self._entries.append(entry)
-        self._hashes.append(head.hash)
-        if draft.legs:
-            self._balances.move(book_id, draft.currency, draft.legs)
-        return entry
-
-    def write(self) -> None:
-        """Send what was decided since the last time."""
-        entries, hashes = self._entries[self._written :], self._hashes[self._written :]
-        self._written = len(self._entries)
-        if entries:
-            journal.append(self._conn, self._workspace_id, entries, hashes, self._heads)
-            journal.append_legs(self._conn, self._workspace_id, entries)
-        if self._resumed:
-            journal.drop_pending(self._conn, self._resumed)
-            self._resumed = []
-
-    def mirror_entries(self) -> dict[str, list[tuple[int, list[Any]]]]:
-        """(seq, ops) by book, for books the mirror holds."""
-        books: dict[str, list[tuple[int, list[Any]]]] = {}
-        for entry in self._entries:
-            books.setdefault(entry.book_id, []).append((entry.seq, entry.ops()))
-        return books
 
 
 @contextmanager

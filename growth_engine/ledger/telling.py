@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 #: Batches from this size on are told by a thread of their own while the next is decided. Smaller ones are
 #: told at once: handing them over costs more than it gains, and callers who come back together make larger
 #: batches.
-FROM = 100
+BESIDE = 100
 #: Batches that may wait to be told; the poster then waits with them, so that no caller waits for long.
 _MOST = 2
 
@@ -28,9 +28,10 @@ class Teller:
     Used by one thread (the poster's).
     """
 
-    def __init__(self, mirrored: Mirrored, ring: Callable[[str, str], None]) -> None:
+    def __init__(self, mirrored: Mirrored, ring: Callable[[str, str], None], beside: int = BESIDE) -> None:
         self._mirrored = mirrored
         self._ring = ring
+        self._beside = beside
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._room = threading.Semaphore(_MOST)
         self._thread: threading.Thread | None = None
@@ -54,7 +55,7 @@ class Teller:
                 log.exception("ledger.telling_failed", workspace=workspace_id)
             answer()
 
-        if size < FROM:
+        if size < self._beside:
             self._drain()
             work()
             return

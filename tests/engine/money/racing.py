@@ -14,13 +14,13 @@ from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.ids import Ids
 from growth_engine.kit.tx import libpq_url
 from growth_engine.ledger.contract import Event, Posted, Receipt
-from growth_engine.ledger.poster import BATCH_LIMIT, Poster
+from growth_engine.ledger.poster import BATCH_LIMIT, PIECE, Poster
 from growth_engine.plays.posting.batch import Rules
 
 FEES = {"free": 100}
 
 
-def make_poster(parts: Parts, batch_limit: int = BATCH_LIMIT) -> Poster:
+def make_poster(parts: Parts, batch_limit: int = BATCH_LIMIT, piece: int = PIECE) -> Poster:
     """A poster of its own, as another process of the product has, without a mirror."""
     return Poster(
         libpq_url(parts.db.url),
@@ -30,6 +30,8 @@ def make_poster(parts: Parts, batch_limit: int = BATCH_LIMIT) -> Poster:
         mirrored=lambda *_: None,
         ring=lambda *_: None,
         batch_limit=batch_limit,
+        piece=piece,
+        beside=1,
     )
 
 

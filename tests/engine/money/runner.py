@@ -29,8 +29,10 @@ from tests.factories.workspaces import make_workspace
 STEPS = {
     "event": 100, "again": 8, "mismatch": 3, "later": 10, "new_rules": 2, "send_payouts": 5,
     "block_person": 1, "merge": 2, "crash_before_mirror": 4, "poison": 3, "mend": 3, "rewind": 1, "loss": 1,
-    "restart": 2, "cut_connection": 2,
+    "restart": 2, "cut_connection": 2, "burst": 6,
 }  # fmt: skip
+#: Events a batch of which is written in pieces.
+BURST = {"payment": 4, "refund": 3, "cancel": 1}
 FEES = {"free": 100}
 #: Tries after which the product parks an Event.
 PARKED_AFTER = 8
@@ -81,6 +83,9 @@ class Machine:
             rules=Rules(parts.ids, Touchy, fees=FEES),
             mirrored=self._mirrored,
             ring=lambda *_: None,
+            # Small enough for the batches of a run: pieces, and a mirror told beside the next batch.
+            piece=2,
+            beside=3,
         )
 
     def _mirrored(self, workspace_id: str, book_id: str, entries: Sequence[tuple[int, list[Any]]]) -> None:
@@ -147,7 +152,7 @@ class Run:
             "new_rules": self._new_rules, "send_payouts": self._send_payouts,
             "block_person": self._block_person, "merge": self._merge, "crash_before_mirror": self._crash,
             "poison": self._poison, "mend": self._mend, "rewind": self._rewind, "loss": self._loss,
-            "restart": self._restart, "cut_connection": self._cut,
+            "restart": self._restart, "cut_connection": self._cut, "burst": self._burst,
         }  # fmt: skip
         steps[name]()
         self.done[name] += 1
@@ -167,6 +172,9 @@ class Run:
             self._submit(self.merges.pop(0))
         else:
             self._submit(self.stream.next())
+
+    def _burst(self) -> None:
+        self._together([self.stream.next(BURST) for _ in range(self.pick.choice([3, 6]))])
 
     def _again(self) -> None:
         if self.heard:

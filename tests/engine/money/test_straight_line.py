@@ -11,9 +11,11 @@ import pytest
 
 from growth_engine.context import Parts
 from growth_engine.kit.tx import libpq_url
-from growth_engine.ledger.contract import Connected
+from growth_engine.ledger.contract import Connected, Posted
 from tests.engine.money.arithmetic import spread
+from tests.engine.money.auditor import Auditor
 from tests.engine.money.racing import make_poster, submit_from_threads
+from tests.engine.money.runner import BURST
 from tests.engine.money.streams import Follower, Stream, open_shop, publish, random_config, send_payouts
 from tests.factories.workspaces import make_workspace
 
@@ -50,6 +52,30 @@ def test_both_engines_write_the_same_journal_byte_for_byte(
         for poster in posters:
             poster.close()
     assert follower.seen >= 180
+    assert shop.unbalanced() == []
+
+
+@pytest.mark.parametrize("piece", [1, 3, 20])
+def test_a_batch_written_in_pieces_leaves_the_same_journal(parts: Parts, conn: Connected, piece: int) -> None:
+    pick = random.Random(f"pieces of {piece}")
+    shop = open_shop(parts, make_workspace(parts), pick)
+    follower = Follower(shop, conn, own=True)
+    auditor = Auditor(follower.engine, conn)
+    stream = Stream(shop, follower, pick)
+    poster = make_poster(parts, piece=piece)
+    lives = [({"join": 1}, 15), ({"order": 1}, 40), (BURST, 60), ({"order": 1}, 20), (BURST, 60)]
+    try:
+        for mix, count in lives:
+            events = [stream.next(mix) for _ in range(count)]
+            # Some are told twice in one batch.
+            receipts = poster.submit_many([*events, *events[:3]], timeout=60)
+            assert all(isinstance(one, Posted) and one.duplicate for one in receipts[count:])
+            follower.follow()
+            auditor.check_tables()
+            auditor.check_invariants()
+            parts.clock.advance(timedelta(hours=30))  # type: ignore[attr-defined]
+    finally:
+        poster.close()
     assert shop.unbalanced() == []
 
 
