@@ -40,6 +40,10 @@ LEASE = timedelta(minutes=5)
 LOOK_AGAIN = timedelta(days=7)
 #: Contact ways are counted for the whole corp (500,000): those of ended campaigns are deleted after so long.
 KEEP_AFTER_END = timedelta(days=14)
+#: What staff mend at the platform without telling us (an employee who is not activated, a limit reached) is
+#: tried again so often.
+MENDED_ELSEWHERE = timedelta(hours=6)
+_BY_STAFF = frozenset({Reason.MEMBER, Reason.LIMIT})
 _LARGEST_PICTURE = 2 * 1024 * 1024
 
 
@@ -159,8 +163,10 @@ def _kept(ctx: Ctx, code: InviteCode, issued: Issued) -> bool:
 def _failed(ctx: Ctx, one: Wanted, error: ChannelError) -> None:
     """A way that may have been made already is made again: one too many harms nobody (500,000 may be)."""
     code, reason = one.code, error.reason
-    again = reason in WAITS_FOR_TIME or isinstance(error, OutcomeUnknown | RetryLater | StopAndAlert)
+    again = isinstance(error, OutcomeUnknown | RetryLater | StopAndAlert)
+    again = again or reason in WAITS_FOR_TIME or reason in _BY_STAFF
     wait = rules.STAFF_WAIT if reason in WAITS_FOR_STAFF else rules.backoff(code.attempts)
+    wait = MENDED_ELSEWHERE if reason in _BY_STAFF else wait
     log.warning("reach.code_not_issued", account=code.account_id, reason=reason.value, number=error.number)
     values = {
         "participant_id": code.participant_id,

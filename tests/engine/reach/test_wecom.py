@@ -15,6 +15,7 @@ from growth_engine.plays.models import Participant
 from growth_engine.reach import deliveries, rules
 from growth_engine.reach import queries as reach
 from growth_engine.reach.deliveries import To
+from growth_engine.sandbox import faults
 from growth_engine.sandbox.control import staff
 from growth_engine.sandbox.wecom import relations
 from growth_engine.sandbox.wecom.seed import CORPID
@@ -341,6 +342,24 @@ def test_without_named_employees_all_who_may_have_customers_are_behind_the_code(
     campaign = stage.campaign(channel_account_id=stage.wecom)
     code = inviter(stage, campaign)
     stage.person("B").do("scan", text=code)
+    stage.later(seconds=5)
+    assert score(stage, campaign) == 1
+
+
+def test_what_staff_mend_at_wecom_gives_everybody_their_code_in_the_end(stage: Stage) -> None:
+    """41054: the employee was not activated. Nobody tells us when they are."""
+    campaign = campaign_of(stage)
+    stage.sandbox.fault("wecom", "errcode", match="/cgi-bin/externalcontact/add_contact_way", value=41054)
+    assert "/i/" in inviter(stage, campaign), "the link stands in meanwhile"
+    faults.clear(stage.sandbox.world)
+    stage.later(hours=7)
+    stage.work()
+    assert stage.sandbox.world.store.count("wecom.ways", f"{CORPID}/") == 1
+    with stage.parts.open(stage.workspace) as ctx:
+        owner = people.by_identity(ctx, Identity("external_id", "A"))
+        me = queries.participation(ctx, campaign, [owner or ""])
+        assert me is not None
+    stage.person("B").do("scan", text=stage.code_of(me.id))
     stage.later(seconds=5)
     assert score(stage, campaign) == 1
 
