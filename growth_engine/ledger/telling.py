@@ -45,14 +45,10 @@ class Teller:
         """
 
         def work() -> None:
-            try:
-                for book_id, entries in books.items():
-                    self._mirrored(workspace_id, book_id, entries)
-                for job in jobs:
-                    self._ring(job, workspace_id)
-            except Exception:
-                # The journal is safe, and a job brings the mirror up: what is committed is answered so.
-                log.exception("ledger.telling_failed", workspace=workspace_id)
+            for book_id, entries in books.items():
+                _safely(self._mirrored, workspace_id, book_id, entries)
+            for job in jobs:
+                _safely(self._ring, job, workspace_id)
             answer()
 
         if size < self._beside:
@@ -87,3 +83,11 @@ class Teller:
                 log.exception("ledger.answering_failed")
             finally:
                 self._room.release()
+
+
+def _safely(do: Callable[..., None], *arguments: Any) -> None:
+    """What is committed is answered whatever fails here; jobs bring the mirror up and ring again."""
+    try:
+        do(*arguments)
+    except Exception:
+        log.exception("ledger.telling_failed")
