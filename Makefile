@@ -41,9 +41,13 @@ ifdef T
 test: $(READY) ## lint, types and all tests; T=path runs these tests only
 	$(BIN)/pytest $(T)
 else
-test: lint types
+test: $(READY)
+	@$(MAKE) --no-print-directory -j2 lint types
 	$(BIN)/pytest -n 2 --dist loadgroup
 endif
+# What tests compile is kept, also where the environment forbids it: else each run compiles all of it anew,
+# in both processes, and each of the many programs that tests start does so again.
+test drills protocol: export PYTHONDONTWRITEBYTECODE =
 
 lint: $(READY) ## style, formatting and import contracts
 	$(BIN)/ruff check .

@@ -37,7 +37,10 @@ from tests.factories.callbacks import (
 from webhooks import wechat_oa, wechat_pay, wecom
 
 #: Slower than this is an attack that worked: a machine answers thousands of honest ones a second.
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 0.5
+#: What is slow by its nature is slow each time; what was held up once (a collection of garbage, a first
+#: import, a processor shared with others) is not.
+TRIES = 3
 NOW = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
 
 _NAMES = [
@@ -128,12 +131,17 @@ def fuzz(examples: int) -> None:
     @hypothesis.given(CONTENT)
     def throw(data: bytes) -> None:
         for name, parse in PARSERS.items():
-            started = time.thread_time()  # its own work, however busy the machine is
-            with suppress(Unreadable, Refused, MessageRefused):
-                parse(data)
-            assert time.thread_time() - started < SLOW_SECONDS, name
+            assert any(_seconds(parse, data) < SLOW_SECONDS for _ in range(TRIES)), name
 
     throw()
+
+
+def _seconds(parse: Callable[[bytes], object], data: bytes) -> float:
+    """The parser's own work, in seconds of this thread: what waits for its turn does not count."""
+    started = time.thread_time()
+    with suppress(Unreadable, Refused, MessageRefused):
+        parse(data)
+    return time.thread_time() - started
 
 
 def _parsed(provider: Any) -> Callable[[bytes], None]:
