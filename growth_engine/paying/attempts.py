@@ -176,7 +176,8 @@ def hear(ctx: Ctx, told: Transaction) -> str:
 def dispute(ctx: Ctx, row: PayAttempt, wrong: Sequence[str]) -> None:
     """What was said is not what we asked for: nothing is taken to the books, people look at it."""
     detail = "; ".join(wrong)
-    alerts.raise_alert(ctx, DISPUTED, row.number, f"order {row.order_id}: {detail}")
+    if row.settled_at is None:
+        alerts.raise_alert(ctx, DISPUTED, row.number, f"order {row.order_id}: {detail}")
     row.error = detail[:200]
     if row.state in rules.PAID:
         return  # what was right before stays

@@ -176,7 +176,7 @@ def _payments(ctx: Ctx, account_id: str, day: date, trades: Sequence[TradeLine],
         if heard == "told":
             told.append(attempt.number)
             report.took("payment", line.out_trade_no, line.total)
-        else:
+        elif attempt.settled_at is None:
             kind = "payment_not_in_books" if heard == "paid" else f"payment_{heard}"
             report.found(kind, line.out_trade_no, f"{line.total} fen, {line.transaction_id}")
     for attempt in queries.paid_between(ctx, account_id, *_bounds(day)):
@@ -214,7 +214,7 @@ def _refunds(ctx: Ctx, account_id: str, day: date, trades: Sequence[TradeLine], 
                 report.took("refund", number, line.refund)
         elif row.amount != line.refund:
             report.found("refund_amount", number, f"{line.refund} fen, not {row.amount}")
-        elif row.state in ("failed", "disputed", "surplus"):
+        elif row.state in ("failed", "disputed", "surplus") and row.settled_at is None:
             report.found(f"refund_{row.state}", number, f"{line.refund} fen, {line.refund_state}")
         elif row.state != "done" and line.refund_state == "SUCCESS":
             row.next_at = ctx.now()

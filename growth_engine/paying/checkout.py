@@ -107,7 +107,7 @@ def _next_step(ctx: Ctx, order_id: str, openid: str) -> _Step | None:
     _require_payable(ctx, order)
     merchant = queries.merchant(ctx)
     before = queries.attempts_of(ctx, order.id, lock=True)
-    if any(one.state == "disputed" for one in before):
+    if any(one.state == "disputed" and one.settled_at is None for one in before):
         raise UnderReview  # there is money somewhere: asking for more would be taking it twice
     if any(one.state == "told" for one in before):
         raise BeingPaid

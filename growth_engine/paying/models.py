@@ -54,6 +54,10 @@ class PayAttempt(Base):
     asked_at: Mapped[Moment]
     """When it was last sent to be placed."""
     finished_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    """Of one that is disputed or surplus: when a person said that it is dealt with."""
+    settled_by: Mapped[str] = mapped_column(server_default="")
+    settled_note: Mapped[str] = mapped_column(server_default="")
 
 
 class RefundRequest(Base):
@@ -89,6 +93,12 @@ class RefundRequest(Base):
     """When it was first sent."""
     refunded_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    restock: Mapped[bool] = mapped_column(server_default="false")
+    """The goods go back into stock when the refund leaves nothing paid."""
+    settled_at: Mapped[datetime | None]
+    """Of one that is disputed, surplus or abnormal: when a person said that it is dealt with."""
+    settled_by: Mapped[str] = mapped_column(server_default="")
+    settled_note: Mapped[str] = mapped_column(server_default="")
 
 
 class PayTransfer(Base):

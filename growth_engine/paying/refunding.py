@@ -77,7 +77,7 @@ def request(
         elif (row.order_id, row.amount) != (order_id, amount):
             raise RefundCollided
     if row.next_at is not None:
-        _settle_one(parts, workspace_id, refund_id)
+        settle_one(parts, workspace_id, refund_id)
         with parts.open(workspace_id) as ctx:
             row = queries.refund(ctx, refund_id) or row
     return row
@@ -158,12 +158,13 @@ def adopt(ctx: Ctx, attempt: PayAttempt, refund_id: str, amount: int) -> bool:
 def settle_due(parts: Parts, workspace_id: str) -> int:
     """Look at what is due, a batch of it; how many."""
     for done in range(BATCH):
-        if not _settle_one(parts, workspace_id):
+        if not settle_one(parts, workspace_id):
             return done
     return BATCH
 
 
-def _settle_one(parts: Parts, workspace_id: str, refund_id: str | None = None) -> bool:
+def settle_one(parts: Parts, workspace_id: str, refund_id: str | None = None) -> bool:
+    """Look at one that is due (this one, if named); False when there is none."""
     now = parts.clock.now()
     names = {"workspace_id": workspace_id, "now": now, "until": now + rules.LEASE, "id": refund_id}
     with parts.open(workspace_id) as ctx:
@@ -231,7 +232,8 @@ def hear(ctx: Ctx, told: Refund) -> str:
     wrong = rules.wrong_with_refund(told, row.number, row.id, row.amount)
     if wrong:
         detail = "; ".join(wrong)
-        alerts.raise_alert(ctx, DISPUTED, row.id, f"order {row.order_id}: {detail}")
+        if row.settled_at is None:
+            alerts.raise_alert(ctx, DISPUTED, row.id, f"order {row.order_id}: {detail}")
         row.state, row.error, row.next_at = "disputed", detail[:200], None
         return row.state
     row.refund_id, row.error = told.refund_id or row.refund_id, ""

@@ -86,6 +86,7 @@ def listing() -> str:
         "marketer/inbox.html",
         page=page_of(found, ask.limit, lambda one: (one.id,)),
         accounts=accounts,
+        account_names={one.id: one.name for one in accounts.values()},
         trouble=trouble,
         kinds=KINDS,
         reason_in=queries.reason_in,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, Response, render_template, request
 
 from growth_engine.commissions import queries as commissions
 from growth_engine.context import Ctx
@@ -19,9 +15,8 @@ from growth_engine.kit.i18n import N_
 from growth_engine.kit.pages import page_of
 from growth_engine.orders import queries
 from growth_engine.orders.models import Order, OrderLine
-from growth_engine.payouts.sheets import harmless
 from growth_engine.web import form_money
-from growth_engine.web.marketer import campaign_frame
+from growth_engine.web.marketer import campaign_frame, csv_files
 from growth_engine.web.marketer.campaign_frame import Person
 
 bp = Blueprint("shop_orders", __name__, url_prefix="/console/campaigns")
@@ -32,8 +27,6 @@ STATES: Mapping[str, str] = {
     "refunded": N_("Refunded"),
     "cancelled": N_("Cancelled"),
 }
-#: Orders read at once while a file is written.
-_BATCH = 500
 
 #: Of the file; the names are for programs and stay the same in every language.
 COLUMNS = (
@@ -104,9 +97,7 @@ def export(campaign_id: str) -> Response:
     wanted = _filter()
     with web.ctx() as ctx:
         campaign_frame.shop(ctx, campaign_id)
-    response = Response(stream_with_context(_file(campaign_id, wanted)), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="orders-{campaign_id}.csv"'
-    return response
+    return csv_files.answer(f"orders-{campaign_id}", COLUMNS, _batches(campaign_id, wanted))
 
 
 def _filter() -> Filter:
@@ -134,10 +125,8 @@ def _rows(ctx: Ctx, campaign_id: str, orders: Sequence[Order]) -> list[Row]:
 # -- the file ----------------------------------------------------------------------------------------
 
 
-def _file(campaign_id: str, wanted: Filter) -> Iterator[str]:
-    yield "\ufeff" + _line(COLUMNS)  # the mark tells spreadsheets that it is UTF-8
+def _batches(campaign_id: str, wanted: Filter) -> Iterator[Sequence[Sequence[str]]]:
     before: str | None = None
-    zone = ZoneInfo(web.zone())
     while True:
         with web.ctx() as ctx:
             found = queries.orders_page(
@@ -146,33 +135,23 @@ def _file(campaign_id: str, wanted: Filter) -> Iterator[str]:
                 states=wanted.states,
                 search=wanted.search,
                 before=before,
-                limit=_BATCH,
+                limit=csv_files.BATCH,
             )
-            written = "".join(_line(_cells(row, zone)) for row in _rows(ctx, campaign_id, found))
+            written = [_cells(row) for row in _rows(ctx, campaign_id, found)]
         yield written
-        if len(found) < _BATCH:
+        if len(found) < csv_files.BATCH:
             return
         before = found[-1].id
 
 
-def _line(cells: Sequence[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([harmless(cell) for cell in cells])
-    return out.getvalue()
-
-
-def _cells(row: Row, zone: ZoneInfo) -> list[str]:
+def _cells(row: Row) -> list[str]:
     order = row.order
     places = get_currency_precision(order.currency)
     amounts = (order.total, order.paid, order.refunded, row.commission or 0, order.fee)
     return [
-        str(order.number), order.id, order.external_id or "", _at(order.placed_at, zone), order.state,
+        str(order.number), order.id, order.external_id or "", csv_files.moment(order.placed_at), order.state,
         row.buyer.name if row.buyer else "", order.contact_id, row.promoter.name if row.promoter else "",
         "; ".join(f"{one.sku} x {one.quantity}" for one in row.lines), order.currency,
         *(form_money.written(amount, places) for amount in amounts),
-        _at(order.paid_at, zone), order.source,
+        csv_files.moment(order.paid_at), order.source,
     ]  # fmt: skip
-
-
-def _at(moment: datetime | None, zone: ZoneInfo) -> str:
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if moment else ""

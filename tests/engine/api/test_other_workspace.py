@@ -28,13 +28,14 @@ from tests.factories.workspaces import make_workspace
 
 #: Variables that name something a workspace owns.
 OWNED = (
-    "account_id", "book_id", "campaign_id", "commission_id", "contact_id", "live_code_id", "message_id",
+    "account_id", "attempt_no", "book_id", "campaign_id", "commission_id", "contact_id", "delivery_id",
+    "live_code_id", "message_id",
     "order_id", "participant_id", "payout_id", "product_id", "ref", "refund_id", "staff_id", "target_id",
     "template_id", "token_id",
 )  # fmt: skip
 #: Variables that name nothing anybody owns, and a value for each.
 FREE = {
-    "account": "expense", "direction": "up", "locale": "en", "name": "token",
+    "account": "expense", "day": "2026-01-02", "direction": "up", "locale": "en", "name": "token",
     "number": 1, "slug": "saas-membership", "version": "1",
 }  # fmt: skip
 #: Phone pages are for everybody who has the link, and act in the campaign's own workspace; callbacks are for
@@ -66,7 +67,7 @@ TABLES = (
     "api_tokens", "posters", "poster_templates", "poster_template_versions", "membership_plans", "grants",
     "payouts", "payout_approvals", "accounts", "legs", "products", "orders", "order_lines", "payments",
     "refunds", "refund_requests", "commissions", "promoters", "bindings", "channel_accounts",
-    "inbox_messages", "live_codes", "live_code_targets",
+    "inbox_messages", "live_codes", "live_code_targets", "pay_attempts", "pay_bills", "deliveries",
 )  # fmt: skip
 
 
@@ -116,11 +117,23 @@ class Theirs:
                 ),
                 {"w": self.workspace, "id": asked, "order": order},
             )
+            attempt = self.parts.ids.new("att")
+            ctx.session.execute(
+                text(
+                    "INSERT INTO pay_attempts (number, workspace_id, account_id, order_id, turn, kind,"
+                    " mch_id, app_id, openid, amount, currency, description, notify_url,"
+                    " state, made_at, asked_at)"
+                    " VALUES (:id, :w, '', :order, 1, 'native', '', '', '', 100, 'CNY', '', '', 'disputed',"
+                    " now(), now())"
+                ),
+                {"w": self.workspace, "id": attempt, "order": order},
+            )
             commission = ctx.session.scalar(text("SELECT id FROM commissions"))
             product = ctx.session.scalar(text("SELECT id FROM products"))
             picture = self.parts.storage.put(png("a picture"), "image/png")
             ctx.session.execute(text("UPDATE products SET picture_key = :key"), {"key": picture})
         return {
+            "attempt_no": attempt,
             "book_id": shop.campaign_id,
             "commission_id": str(commission),
             "order_id": order,
@@ -142,12 +155,29 @@ class Theirs:
                 ),
                 {"w": self.workspace, "id": message, "account": account},
             )
+            delivery = ctx.new_id("dlv")
+            ctx.session.execute(
+                text(
+                    "INSERT INTO deliveries (id, workspace_id, account_id, person, kind, payload, key, state,"
+                    " reason, happened_at, created_at) VALUES (:id, :w, :account, 'openid', 'text',"
+                    " '{\"text\": \"hello\"}', :id, 'refused', 'bad_request', now(), now())"
+                ),
+                {"w": self.workspace, "id": delivery, "account": account},
+            )
+            ctx.session.execute(
+                text(
+                    "INSERT INTO pay_bills (workspace_id, account_id, day, state)"
+                    " VALUES (:w, :account, '2026-01-02', 'compared')"
+                ),
+                {"w": self.workspace, "account": account},
+            )
         made = self.call.post("/live-codes", json={"name": "Theirs"}).json
         target = self.call.post(
             f"/live-codes/{made['id']}/targets", json={"name": "Group 1", "content": "https://example.com/g"}
         ).json
         return {
             "account_id": account,
+            "delivery_id": delivery,
             "live_code_id": made["id"],
             "message_id": message,
             "target_id": target["targets"][0]["id"],
