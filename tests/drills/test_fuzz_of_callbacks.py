@@ -6,7 +6,8 @@ import pytest
 
 from tests.webhooks.fuzzing import fuzz
 
-pytestmark = pytest.mark.drill
+# Ten minutes on two busy cores.
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1800)]
 
 
 def test_no_input_of_many_crashes_a_parser_or_makes_it_slow() -> None:

@@ -11,6 +11,7 @@ from growth_engine.kit import web
 from growth_engine.kit.i18n import translate
 from growth_engine.ledger import queries, remedies
 from growth_engine.ledger.models import Alert
+from growth_engine.paying import remedies as wechat_pay
 from growth_engine.web.marketer import books
 
 bp = Blueprint("alerts", __name__, url_prefix="/console/alerts")
@@ -43,6 +44,6 @@ def listing() -> str:
 
 
 def _row(alert: Alert, kinds: Mapping[str, str], names: Mapping[str, str]) -> Row:
-    words = remedies.words_of(alert.topic)
+    words = remedies.words_of(alert.topic) or wechat_pay.WORDS.get(alert.topic)
     title, remedy = (translate(words.title), translate(words.remedy)) if words else (alert.topic, "")
     return Row(alert, title, remedy, names.get(alert.subject, ""), kinds.get(alert.subject, ""))

@@ -16,6 +16,7 @@ from growth_engine.kit import jobs
 from growth_engine.kit.clock import FixedClock
 from growth_engine.ledger import alerts, heads, invariants, proofs, queries
 from growth_engine.ledger.invariants import Invariant
+from growth_engine.paying import attempts, bills, calls, interpreters, refunding, remedies, transfers
 from growth_engine.payouts import sending, service
 from tests.factories.console import Console
 from tests.factories.selling import PRICE, Shop
@@ -355,6 +356,27 @@ def test_an_alert_nobody_has_words_for_shows_itself(console: Console, parts: Par
         alerts.raise_alert(ctx, "payouts.stuck", "pay_1", "no answer for a day")
     page = text_of(console.get("/console/alerts"))
     assert "payouts.stuck pay_1 no answer for a day" in page
+
+
+def test_every_alert_about_wechat_pay_says_what_it_is_and_what_to_do(
+    console: Console, parts: Parts, workspace: str
+) -> None:
+    rooms = [attempts, bills, calls, interpreters, refunding, transfers]
+    found = {
+        value
+        for room in rooms
+        for value in vars(room).values()
+        if isinstance(value, str) and value.startswith("wechat_pay.")
+    }
+    assert found == set(remedies.WORDS)
+    with parts.open(workspace) as ctx:
+        for topic in sorted(found):
+            alerts.raise_alert(ctx, topic, "number-1", "detail")
+    page = text_of(console.get("/console/alerts"))
+    assert "wechat_pay." not in page
+    for words in remedies.WORDS.values():
+        assert words.title in page
+        assert words.remedy in page
 
 
 def test_daily_heads_are_listed_with_their_hashes(console: Console, shop: Shop) -> None:
