@@ -26,18 +26,18 @@ bp = Blueprint("deliveries", __name__, url_prefix="/console/messages")
 NAV = NavItem("deliveries.listing", N_("Messages"), "send", 71, roles=("marketer",))
 
 GROUPS: Mapping[str, str] = {
-    "waiting": N_("Being sent"),
+    "waiting": N_("Going out"),
     "person": N_("Wait for the person"),
     "staff": N_("Wait for you"),
-    "sent": N_("Sent"),
+    "sent": N_("Sent out"),
     "refused": N_("Refused"),
     "unknown": N_("Perhaps sent"),
 }
 KINDS: Mapping[str, str] = {
-    "text": N_("Answer"),
+    "text": N_("Reply"),
     "message": N_("News"),
     "poster": N_("Poster"),
-    "welcome": N_("Welcome"),
+    "welcome": N_("Welcome message"),
 }
 #: What a message waits for, in a sentence.
 WAITS: Mapping[str, str] = {

@@ -127,7 +127,7 @@ def show(attempt_no: str) -> str:
         order=order,
         account=account,
         words=pay_words.ATTEMPTS[row.state],
-        trouble=pay_words.trouble(row.error),
+        trouble=pay_words.trouble(row.error, row.currency),
         may_ask=row.state not in ("paid", "refused"),
         may_settle=row.state in console_queries.ATTEMPTS["look"] and row.settled_at is None,
     )

@@ -63,6 +63,7 @@ def show(account_id: str, day: str) -> str:
         account=account,
         words=pay_words.BILLS[row.state],
         findings=pay_words.FINDINGS,
+        detail=pay_words.detail,
         kinds=pay_words.TAKEN_IN,
         attempts=attempts,
         refunds=refunds,

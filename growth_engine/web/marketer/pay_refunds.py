@@ -118,7 +118,7 @@ def show(refund_id: str) -> str:
         order=order,
         account=account,
         words=pay_words.REFUNDS[row.state],
-        trouble=pay_words.trouble(row.error),
+        trouble=pay_words.trouble(row.error, row.currency),
         may_ask=row.state not in rules.REFUND_ENDED,
         may_settle=row.state in console_queries.REFUNDS["look"] and row.settled_at is None,
     )

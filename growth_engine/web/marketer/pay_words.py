@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from growth_engine.kit.i18n import N_, translate
+from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.plays.reasons import REASONS
 
 #: State of an attempt: (kind of badge, in a word, in a sentence).
@@ -112,9 +113,41 @@ _OTHER: Mapping[str, str] = {
 }
 
 
-def trouble(error: str) -> str:
-    """The ``error`` of an attempt or refund for people: reasons of the books in words, the rest as it is."""
+_DIFFERS = re.compile(r"(?P<name>\w+) is (?P<told>.*), not (?P<asked>.*)")
+_FEN = re.compile(r"(-?\d+) fen")
+#: What may differ, as ``paying.rules.differences`` names it.
+_FIELDS: Mapping[str, str] = {
+    "amount": N_("Amount"),
+    "currency": N_("Currency"),
+    "mchid": N_("Merchant number"),
+    "appid": N_("App id"),
+    "out_trade_no": N_("Our number"),
+    "out_refund_no": N_("Our number"),
+    "transaction_id": N_("WeChat Pay number"),
+}
+
+
+def trouble(error: str, currency: str) -> str:
+    """The ``error`` of an attempt or refund for people: what differs, or reasons of the books, in words."""
+    differences = [_DIFFERS.fullmatch(part) for part in error.split("; ")]
+    if all(differences):
+        return " ".join(_difference(one, currency) for one in differences if one)
     codes = [part.strip() for part in error.split(",") if part.strip()]
     if all(code in REASONS and "%" not in REASONS[code] for code in codes):
         return " ".join(translate(REASONS[code]) for code in codes)
     return translate(_OTHER[error]) if error in _OTHER else error
+
+
+def _difference(found: re.Match[str], currency: str) -> str:
+    params = found.groupdict()
+    if params["name"] == "amount":
+        for side in ("told", "asked"):
+            if params[side].isdecimal():
+                params[side] = format_amount(int(params[side]), currency)
+    params["name"] = translate(_FIELDS[params["name"]]) if params["name"] in _FIELDS else params["name"]
+    return translate(N_("%(name)s: WeChat Pay says %(told)s, we asked for %(asked)s."), params)
+
+
+def detail(found: str) -> str:
+    """The detail of a finding, amounts as people write them."""
+    return _FEN.sub(lambda match: format_amount(int(match[1]), "CNY"), found)

@@ -106,7 +106,7 @@ def test_a_disputed_payment_is_asked_about_again_and_taken_once_it_agrees(
     number = disputed(till)
     page = text_of(console.get(f"{BASE}/payments/{number}"))
     assert "Does not agree" in page
-    assert "amount is 5900, not 5901" in page
+    assert "Amount: WeChat Pay says CN¥59.00, we asked for CN¥59.01." in page
     console.post(f"{BASE}/payments/{number}/ask")
     assert "still says something else" in console.get(f"{BASE}/payments/{number}")
     assert till.alerts() == ["wechat_pay.payment_disputed"]
