@@ -21,6 +21,7 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import event
 
 from growth_engine.app import build_parts, create_app
 from growth_engine.context import Ctx, Parts
@@ -233,6 +234,19 @@ def parts(_standing: Parts, clock: FixedClock) -> Parts:
     (``workspace``), and never close what others go on with (build your own with ``build_parts``).
     """
     return _standing
+
+
+@pytest.fixture
+def statements(parts: Parts) -> Iterator[list[str]]:
+    """What ``parts`` send to the database through SQLAlchemy, from the start of the test; ``clear`` it."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(parts.db.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(parts.db.engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

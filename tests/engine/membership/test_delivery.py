@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from growth_engine.context import Parts
@@ -212,7 +212,7 @@ def test_another_workspace_neither_sees_nor_delivers(parts: Parts, workspace: st
 
 
 def test_delivering_five_hundred_grants_takes_as_many_statements_as_delivering_one(
-    parts: Parts, workspace: str
+    parts: Parts, workspace: str, statements: list[str]
 ) -> None:
     plan = make_plan(parts, workspace)
     with parts.open(workspace) as ctx:
@@ -224,12 +224,6 @@ def test_delivering_five_hundred_grants_takes_as_many_statements_as_delivering_o
             ),
             {"ids": contacts, "workspace_id": workspace},
         )
-    statements: list[str] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(parts.db.engine, "before_cursor_execute", note)
     counts = []
     for some in (contacts[:1], contacts[1:]):
         with parts.open(workspace) as ctx:

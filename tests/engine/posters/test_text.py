@@ -59,12 +59,12 @@ def test_marks_piled_on_a_letter_are_cut() -> None:
 
 
 def test_ten_thousand_characters_take_no_time() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # its own work, however busy the machine is
     pieces = fonts.pieces_of("长" * 10_000)
     fit = fitted(pieces, measure, Limits(300, 50, 40, 24, 1, 1.3))
     assert fit.cut
     assert len(fit.lines) == 1
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(
