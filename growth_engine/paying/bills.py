@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.channels.errors import ChannelError
 from growth_engine.channels.quota import CHINA
-from growth_engine.channels.wechat_pay import Bills, FundFlow, TradeLine, Transaction
+from growth_engine.channels.wechat_pay import Bills, FundFlow, Refund, TradeLine, Transaction
 from growth_engine.channels.wechat_pay.bills import READY_AT_HOUR, BillUnreadable
 from growth_engine.connections import queries as connections
 from growth_engine.context import Ctx, Parts
@@ -199,6 +199,19 @@ def _told(line: TradeLine, mch_id: str, app_id: str) -> Transaction:
     )
 
 
+def _told_back(line: TradeLine) -> Refund:
+    return Refund(
+        out_refund_no=line.out_refund_no,
+        state=line.refund_state,
+        refund_id=line.refund_id,
+        out_trade_no=line.out_trade_no,
+        transaction_id=line.transaction_id,
+        refund=line.refund,
+        total=line.total,
+        refunded_at=line.at,
+    )
+
+
 def _refunds(ctx: Ctx, account_id: str, day: date, trades: Sequence[TradeLine], report: Report) -> None:
     lines = {one.out_refund_no: one for one in trades if one.out_refund_no}
     ours = queries.attempts_named(ctx, {one.out_trade_no for one in lines.values()})
@@ -214,6 +227,9 @@ def _refunds(ctx: Ctx, account_id: str, day: date, trades: Sequence[TradeLine], 
                 report.took("refund", number, line.refund)
         elif row.amount != line.refund:
             report.found("refund_amount", number, f"{line.refund} fen, not {row.amount}")
+        elif row.state == "failed" and line.refund_state == "SUCCESS":
+            if refunding.hear(ctx, _told_back(line)) == "told":
+                report.took("refund", number, line.refund)
         elif row.state in ("failed", "disputed", "surplus") and row.settled_at is None:
             report.found(f"refund_{row.state}", number, f"{line.refund} fen, {line.refund_state}")
         elif row.state != "done" and line.refund_state == "SUCCESS":

@@ -227,7 +227,9 @@ def hear(ctx: Ctx, told: Refund) -> str:
     row = queries.refund(ctx, told.out_refund_no, lock=True)
     if row is None:
         return "foreign"
-    if row.state in ("told", *rules.REFUND_ENDED):
+    # Refused, and done after all: another request of ours was slower on its way. The money has moved.
+    after_all = row.state == "failed" and told.state == "SUCCESS"
+    if row.state in ("told", *rules.REFUND_ENDED) and not after_all:
         return row.state
     wrong = rules.wrong_with_refund(told, row.number, row.id, row.amount)
     if wrong:
@@ -241,7 +243,7 @@ def hear(ctx: Ctx, told: Refund) -> str:
     match told.state:
         case "SUCCESS":
             row.state, row.refunded_at = "told", told.refunded_at or ctx.now()
-            row.tries, row.next_at = 0, ctx.now()
+            row.tries, row.next_at, row.finished_at = 0, ctx.now(), None
             ctx.ring("paying.refunds")
         case "CLOSED":
             row.state, row.error, row.next_at, row.finished_at = "failed", "closed", None, ctx.now()

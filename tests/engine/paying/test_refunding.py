@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from growth_engine.channels.wechat_pay import NewRefund, Refunds
@@ -119,6 +121,27 @@ def test_a_refund_that_is_refused_for_good_moves_no_money(till: Till) -> None:
     till.check()
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_refund_that_was_refused_and_done_after_all_is_in_the_books(till: Till, told: bool) -> None:
+    """Another request of ours was slower on its way; its notice or the daily bill tells of it."""
+    order_id = till.bought()
+    till.fault("errcode", "/v3/refund/domestic/refunds", value="PARAM_ERROR", times=1)
+    assert till.refund(order_id, PRICE, "refund-number-9").state == "failed"
+    if not told:
+        till.fault("lose", on="callback", times=99)
+    refund_elsewhere(till, till.attempts(order_id)[0].number, PRICE, "refund-number-9")
+    till.run(0.1, 0.025)
+    faults.clear(till.sandbox.world)
+    if not told:
+        till.run(24, 12)
+        till.work("paying.bills")
+        assert till.bill(till.today() - timedelta(days=1)).findings == []
+    till.work()
+    assert [one.state for one in till.refunds(order_id)] == ["done"]
+    assert till.order(order_id).refunded == PRICE
+    till.check()
+
+
 def test_a_refund_made_on_the_merchant_platform_is_taken_in(till: Till) -> None:
     order_id = till.bought()
     number = till.refund(order_id, PRICE, "refund-number-4").external_id
@@ -189,12 +212,12 @@ def test_a_refund_heard_of_before_its_payment_asks_which_one_it_was(till: Till) 
     till.check()
 
 
-def refund_elsewhere(till: Till, number: str, amount: int) -> None:
+def refund_elsewhere(till: Till, number: str, amount: int, refund_id: str = "") -> None:
     """Somebody of the staff gives money back on the merchant platform."""
     with till.parts.open(till.workspace) as ctx:
         merchant = queries.merchant(ctx)
     told = calls.notify_url(till.parts, till.account)
-    refund = NewRefund(f"by-hand-{number[-6:]}", number, amount, amount, notify_url=told)
+    refund = NewRefund(refund_id or f"by-hand-{number[-6:]}", number, amount, amount, notify_url=told)
     Refunds(calls.client(till.parts, merchant)).ask(refund)
 
 
