@@ -133,7 +133,8 @@ def load(parts: Parts, stage: Stage, address: str, first: int, seconds: int) -> 
         made.flush()
         script.write(_SCRIPT % (made.name, stage.path))
         script.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script.name, address]
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "--latency"]
+        command += ["-s", script.name, address]
         began = time.perf_counter()
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         answered_in = time.perf_counter() - began

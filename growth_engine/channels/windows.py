@@ -55,12 +55,21 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """
+#: ARGV: seconds to keep, then for each key a window's name, when it opened, how many messages it holds.
 _OPEN = """
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-if old and tonumber(string.match(old, '^[^:]+')) >= tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 1
+local opened = {}
+for i, key in ipairs(KEYS) do
+  local name, at, left = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+  local old = redis.call('HGET', key, name)
+  if old and tonumber(string.match(old, '^[^:]+')) >= tonumber(at) then
+    opened[i] = 0
+  else
+    redis.call('HSET', key, name, at .. ':' .. left)
+    redis.call('EXPIRE', key, ARGV[1])
+    opened[i] = 1
+  end
+end
+return opened
 """
 
 
@@ -144,15 +153,17 @@ class Windows:
 
         So a callback that arrives three times opens one window.
         """
-        limit = GRANTS[trigger].messages
-        args = [
-            trigger.value,
-            repr(at.timestamp()),
-            _UNLIMITED if limit is None else limit,
-            int(LONGEST.total_seconds()),
-        ]
+        return self.open_many(account, [(openid, trigger, at)])[0]
+
+    def open_many(self, account: str, several: Sequence[tuple[str, Trigger, datetime]]) -> list[bool]:
+        """The same for (person, what they did, when) of one account, in order and in one call."""
+        args: list[Any] = [int(LONGEST.total_seconds())]
+        for _, trigger, at in several:
+            limit = GRANTS[trigger].messages
+            args += [trigger.value, repr(at.timestamp()), _UNLIMITED if limit is None else limit]
         with explained("windows"):
-            return bool(self._open(keys=[_key(account, openid)], args=args))
+            opened: Any = self._open(keys=[_key(account, openid) for openid, _, _ in several], args=args)
+        return [bool(one) for one in opened]
 
     def of(self, account: str, openid: str) -> list[Window]:
         """All windows of a person that are still kept, open or not."""

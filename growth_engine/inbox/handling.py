@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import queries, service
 from growth_engine.inbox.contract import Inbound, PassiveReply
-from growth_engine.inbox.interpreting import interpreters_of, late_registry, understand
+from growth_engine.inbox.interpreting import (
+    ByThemselves,
+    InterpretTogether,
+    interpreters_of,
+    late_registry,
+    understand,
+)
 from growth_engine.inbox.service import Settled
 from growth_engine.kit.errors import GrowthError
 
@@ -41,11 +48,31 @@ class Asker:
             self._promised = not self._gone
             return self._promised
 
+    def release(self) -> None:
+        """Nothing came of the promise."""
+        with self._lock:
+            self._promised = False
+
     def leave(self) -> bool:
         """Stop waiting; False when a reply has just been promised."""
         with self._lock:
             self._gone = not self._promised
             return self._gone
+
+    def leave_for_good(self) -> None:
+        """Stop waiting for a promise, too: should nothing come of it, the next one is told."""
+        with self._lock:
+            self._gone = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The so-manieth try at a stored message of a workspace, and who waits for its reply."""
+
+    message_id: str
+    number: int
+    inbound: Inbound
+    asker: Asker | None = None
 
 
 def interpret(
@@ -93,7 +120,7 @@ def _tried(
         if done is None:
             return None
         touched = together is None or ctx.session.in_transaction()
-        if touched and not service.settle(ctx, done):
+        if touched and not service.settle(ctx, [done]):
             raise TakenOver
     if not touched and together is not None:
         together(workspace_id, done)
@@ -108,7 +135,18 @@ def _attempt(
     if inbound is None or not interpreters_of(inbound.provider, inbound.kind):
         service.nobody_understands(ctx, message_id, attempt)
         return None
-    reply = understand(ctx, inbound)
+    return _settled(ctx, message_id, attempt, inbound, asker, understand(ctx, inbound))
+
+
+def _settled(
+    ctx: Ctx,
+    message_id: str,
+    attempt: int,
+    inbound: Inbound,
+    asker: Asker | None,
+    reply: PassiveReply | None,
+) -> Settled:
+    """The reply goes to whoever waits for it, or another way."""
     in_time = reply is not None and asker is not None and asker.promise()
     error = None if reply is None or in_time else _deliver_late(ctx, inbound, reply)
     return Settled(message_id, attempt, reply if in_time else None, error)
@@ -122,3 +160,53 @@ def _deliver_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> str | None
         return service.UNANSWERED
     deliver(ctx, inbound, reply)
     return None
+
+
+# ── Several at once ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def interpret_together(
+    parts: Parts, workspace_id: str, together: InterpretTogether, several: Sequence[Attempt]
+) -> tuple[dict[str, PassiveReply | None], list[Attempt]]:
+    """Understand messages of different senders in one transaction: (reply by message, those that have to be
+    tried alone). Never raises for what an interpreter does.
+    """
+    try:
+        done, failed = _tried_together(parts, workspace_id, together, several)
+    except Exception as error:
+        # One of them, or the database: tried alone, each shows which. What was decided stays decided.
+        log.warning(
+            "inbox.batch_failed", messages=len(several), error=f"{type(error).__name__}: {error}"[:500]
+        )
+        for one in several:
+            if one.asker is not None:
+                one.asker.release()
+        return {}, list(several)
+    replies: dict[str, PassiveReply | None] = {settled.id: settled.reply for settled in done}
+    alone: list[Attempt] = []
+    for attempt, why in failed:
+        if isinstance(why, ByThemselves):
+            alone.append(attempt)
+            continue
+        log.warning("inbox.failed", inbox_message=attempt.message_id, attempt=attempt.number, code=why.code)
+        with parts.open(workspace_id) as ctx:
+            service.note_failure(ctx, attempt.message_id, attempt.number, f"{type(why).__name__}: {why}")
+        replies[attempt.message_id] = None
+    return replies, alone
+
+
+def _tried_together(
+    parts: Parts, workspace_id: str, together: InterpretTogether, several: Sequence[Attempt]
+) -> tuple[list[Settled], list[tuple[Attempt, GrowthError]]]:
+    done: list[Settled] = []
+    failed: list[tuple[Attempt, GrowthError]] = []
+    with parts.open(workspace_id) as ctx:
+        understood = together(ctx, [one.inbound for one in several])
+        for one, result in zip(several, understood, strict=True):
+            if isinstance(result, GrowthError):
+                failed.append((one, result))
+            else:
+                done.append(_settled(ctx, one.message_id, one.number, one.inbound, one.asker, result))
+        if done and not service.settle(ctx, done):
+            raise TakenOver
+    return done, failed

@@ -13,7 +13,10 @@ from growth_engine.kit import discovery
 from growth_engine.kit.errors import GrowthError, Misconfigured
 from growth_engine.kit.i18n import N_
 
+Understood = PassiveReply | GrowthError | None
+"""Of one message among others: its reply, or why it was not understood and nothing was written of it."""
 Interpret = Callable[[Ctx, Inbound], PassiveReply | None]
+InterpretTogether = Callable[[Ctx, Sequence[Inbound]], Sequence[Understood]]
 DeliverLate = Callable[[Ctx, Inbound, PassiveReply], None]
 
 
@@ -24,12 +27,20 @@ class TwoReplies(GrowthError):
     message = N_("Two parts of the program want to answer this message.")
 
 
+class ByThemselves(GrowthError):
+    """In the place of a message that has to be understood alone, after those it came with."""
+
+    code = "by_itself"
+    message = "This message is understood by itself."
+
+
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     name: str
     provider: str
     kind: str
     run: Interpret
+    together: InterpretTogether | None = None
 
 
 def _load() -> None:
@@ -40,6 +51,7 @@ registry: discovery.Registry[Interpreter] = discovery.Registry("interpreter", _l
 late_registry: discovery.Registry[DeliverLate] = discovery.Registry("late deliverer", _load)
 
 F = TypeVar("F", bound=Interpret)
+T = TypeVar("T", bound=InterpretTogether)
 G = TypeVar("G", bound=DeliverLate)
 
 
@@ -51,14 +63,46 @@ def interprets(provider: str, *kinds: str) -> Callable[[F], F]:
     """
 
     def declare(run: F) -> F:
-        for kind in kinds:
-            if kind not in KINDS:
-                raise Misconfigured(f"{run.__module__} interprets {kind!r}, which no payload is called.")
-            name = f"{provider} {kind} {run.__module__.removeprefix('growth_engine.')}.{run.__qualname__}"
-            registry.add(name, Interpreter(name, provider, kind, run))
+        _add(run, run, None, provider, kinds)
         return run
 
     return declare
+
+
+def interprets_together(provider: str, *kinds: str) -> Callable[[T], T]:
+    """Declare ``(ctx, [inbound, …]) -> [Understood, …]``: what comes at one moment is understood at once.
+
+    All in one transaction with the marks that they are done; no two are of one sender. What is raised fails
+    them all, and each is tried alone; what concerns one only is returned in its place. Alone, a message must
+    not come back as ByThemselves.
+    """
+
+    def declare(together: T) -> T:
+        def run(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:
+            (understood,) = together(ctx, [inbound])
+            if isinstance(understood, GrowthError):
+                raise understood
+            return understood
+
+        _add(run, together, together, provider, kinds)
+        return together
+
+    return declare
+
+
+def _add(
+    run: Interpret,
+    declared: Callable[..., object],
+    together: InterpretTogether | None,
+    provider: str,
+    kinds: Sequence[str],
+) -> None:
+    for kind in kinds:
+        if kind not in KINDS:
+            raise Misconfigured(f"{declared.__module__} interprets {kind!r}, which no payload is called.")
+        where = f"{declared.__module__.removeprefix('growth_engine.')}.{declared.__qualname__}"
+        name = f"{provider} {kind} {where}"
+        registry.add(name, Interpreter(name, provider, kind, run, together))
 
 
 def delivers_late(provider: str) -> Callable[[G], G]:
@@ -73,6 +117,12 @@ def delivers_late(provider: str) -> Callable[[G], G]:
 
 def interpreters_of(provider: str, kind: str) -> Sequence[Interpreter]:
     return [one for one in registry.values() if one.provider == provider and one.kind == kind]
+
+
+def together_of(provider: str, kind: str) -> InterpretTogether | None:
+    """How messages of a kind are understood together, when they are, and by nobody else besides."""
+    found = interpreters_of(provider, kind)
+    return found[0].together if len(found) == 1 else None
 
 
 def understand(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:

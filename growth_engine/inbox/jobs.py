@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from growth_engine.context import Ctx, Parts
-from growth_engine.inbox import handling, service
+from growth_engine.inbox import handling, queries, service
+from growth_engine.inbox.contract import Inbound
+from growth_engine.inbox.handling import Attempt
+from growth_engine.inbox.interpreting import InterpretTogether, together_of
+from growth_engine.kit.errors import GrowthError
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.jobs import job
 
@@ -25,17 +32,57 @@ def interpret(parts: Parts, workspace_id: str) -> int:
     """Interpret a batch of messages that wait, or whose first attempt died; how many."""
     with parts.open(workspace_id) as ctx:
         claimed = _claim(ctx)
-    for message_id, attempt in claimed:
-        handling.interpret(parts, workspace_id, message_id, attempt)
+    for together, run in groupby(claimed, key=lambda one: together_of(one.provider, one.kind)):
+        several = list(run)
+        if together is not None:
+            several = _together(parts, workspace_id, together, several)
+        for one in several:
+            handling.interpret(parts, workspace_id, one.id, one.attempts)
     return len(claimed)
 
 
-def _claim(ctx: Ctx) -> list[tuple[str, int]]:
+def _together(
+    parts: Parts, workspace_id: str, together: InterpretTogether, several: Sequence[Row[Any]]
+) -> list[Row[Any]]:
+    """Understand messages of one kind together; those left over, to be tried alone."""
+    said = _said(parts, workspace_id, [one.id for one in several])
+    waiting = [Attempt(one.id, one.attempts, said[one.id]) for one in several if one.id in said]
+    while waiting:
+        # One of each sender at a time, in the order they came.
+        firsts = {_sender(one): one for one in reversed(waiting)}
+        batch = [one for one in waiting if firsts[_sender(one)] is one]
+        waiting = [one for one in waiting if firsts[_sender(one)] is not one]
+        _, alone = handling.interpret_together(parts, workspace_id, together, batch)
+        for one in alone:
+            handling.interpret(parts, workspace_id, one.message_id, one.number, inbound=one.inbound)
+    return [one for one in several if one.id not in said]
+
+
+def _sender(of: Attempt) -> tuple[str, str]:
+    return of.inbound.account, of.inbound.sender
+
+
+def _said(parts: Parts, workspace_id: str, ids: Sequence[str]) -> dict[str, Inbound]:
+    """What stored messages say; those that cannot be read, or say nothing any more, are left out."""
+    said: dict[str, Inbound] = {}
+    with parts.open(workspace_id) as ctx:
+        for message_id in ids:
+            try:
+                found = queries.inbounds(queries.message(ctx, message_id))
+            except (GrowthError, ValueError):
+                continue  # tried alone, where the error is written down
+            if found:
+                said[message_id] = found[0]
+    return said
+
+
+def _claim(ctx: Ctx) -> list[Row[Any]]:
+    """id, attempts, provider, kind of messages that are ours to try now, in the order they came."""
     now = ctx.now()
     # A message that kills its process every time would do so forever.
     ctx.session.execute(_GIVE_UP, {"now": now, "most": service.ATTEMPTS, "error": WORKER_DIED})
     rows = ctx.session.execute(_CLAIM, {"now": now, "lease": now + service.LEASE, "batch": BATCH})
-    return sorted((row.id, row.attempts) for row in rows)  # in the order they came
+    return sorted(rows, key=lambda row: str(row.id))
 
 
 @job("inbox.prune", every=3600, scope="every_workspace")
@@ -55,7 +102,7 @@ _CLAIM = text(
     "UPDATE inbox_messages SET attempts = attempts + 1, next_at = :lease"
     " WHERE id IN (SELECT id FROM inbox_messages WHERE state = 'received' AND next_at <= :now"
     "   ORDER BY next_at, id LIMIT :batch FOR UPDATE SKIP LOCKED)"
-    " RETURNING id, attempts"
+    " RETURNING id, attempts, provider, kind"
 )
 _PRUNE = text(
     "DELETE FROM inbox_messages WHERE id IN (SELECT id FROM inbox_messages"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 
 import structlog
@@ -23,8 +23,10 @@ from growth_engine.inbox.contract import (
     Request,
     Verified,
 )
-from growth_engine.inbox.handling import Asker
+from growth_engine.inbox.gathering import Gathering, Replied
+from growth_engine.inbox.handling import Asker, Attempt
 from growth_engine.inbox.intake import Intake
+from growth_engine.inbox.interpreting import together_of
 from growth_engine.inbox.providers import providers
 from growth_engine.inbox.service import Stored
 from growth_engine.kit.errors import NotFound
@@ -61,11 +63,12 @@ class Desk:
     ) -> None:
         self._parts = parts
         self._seconds = seconds
-        self._number = places or max(4, parts.settings.web_threads // 2)
+        self._number = places or max(4, parts.settings.web_threads * 3 // 4)
         self._places = threading.BoundedSemaphore(self._number)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._intake = Intake(parts)
+        self._gathering = Gathering(parts, self._alone)
         self._limit = RateLimiter(parts.queue, REFUSED_PER_MINUTE)
         self.accounts = Accounts(parts, seconds)
 
@@ -88,6 +91,7 @@ class Desk:
                 return self._refuse(provider, account_id, request, error)
 
     def close(self) -> None:
+        self._gathering.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
         self._intake.close()
@@ -155,23 +159,45 @@ class Desk:
             return None
         asker = Asker()
         try:
-            task = self._threads().submit(
-                handling.interpret,
-                self._parts,
-                workspace_id,
-                one.id,
-                1,
-                inbound=one.inbound,
-                asker=asker,
-                together=self._intake.settle,
-            )
+            task = self._begun(workspace_id, one, asker)
         except BaseException:
             self._places.release()
             raise
         task.add_done_callback(lambda _: self._places.release())
         return self._reply_of(task, asker, until)
 
-    def _reply_of(self, task: Future[PassiveReply | None], asker: Asker, until: float) -> PassiveReply | None:
+    def _begun(self, workspace_id: str, one: Stored, asker: Asker) -> Replied:
+        together = together_of(one.inbound.provider, one.inbound.kind)
+        attempt = Attempt(one.id, 1, one.inbound, asker)
+        if together is not None:
+            return self._gathering.put(workspace_id, together, attempt)
+        return self._by_itself(workspace_id, attempt)
+
+    def _by_itself(self, workspace_id: str, attempt: Attempt) -> Replied:
+        return self._threads().submit(
+            handling.interpret,
+            self._parts,
+            workspace_id,
+            attempt.message_id,
+            attempt.number,
+            inbound=attempt.inbound,
+            asker=attempt.asker,
+            together=self._intake.settle,
+        )
+
+    def _alone(self, workspace_id: str, attempt: Attempt, replied: Replied) -> None:
+        """One that did not go with the others."""
+
+        def hand_on(task: Replied) -> None:
+            error = task.exception()
+            if error is not None:
+                replied.set_exception(error)
+            else:
+                replied.set_result(task.result())
+
+        self._by_itself(workspace_id, attempt).add_done_callback(hand_on)
+
+    def _reply_of(self, task: Replied, asker: Asker, until: float) -> PassiveReply | None:
         try:
             return task.result(timeout=max(0.0, until - self._seconds()))
         except NotYet:
@@ -180,6 +206,7 @@ class Desk:
         try:
             return task.result(timeout=COMMIT_SECONDS)
         except NotYet:
+            asker.leave_for_good()
             log.warning("inbox.reply_lost")  # kept in the row: the platform's next delivery gets it
             return None
 

@@ -211,22 +211,16 @@ class Settled:
     error: str | None
 
 
-def settle(ctx: Ctx, done: Settled) -> bool:
-    """Mark an attempt as done, in the transaction of what it did; False when another took it over."""
-    values = {
-        "id": done.id,
-        "attempt": done.attempt,
-        "now": ctx.now(),
-        "reply": orjson.dumps(reply_to_json(done.reply)).decode() if done.reply else None,
-        "error": done.error,
-    }
-    return ctx.session.execute(_DONE, values).first() is not None
+def settle(ctx: Ctx, several: Sequence[Settled]) -> bool:
+    """Mark attempts as done, in the transaction of what they did; False when any was taken over."""
+    statement, values = settling(several, ctx.now())
+    return ctx.session.connection().exec_driver_sql(statement, values).rowcount == len(several)
 
 
 def settling(several: Sequence[Settled], now: datetime) -> tuple[str, dict[str, Any]]:
     """The statement that marks attempts as done, in psycopg's style."""
     rows = sorted(several, key=lambda one: one.id)
-    return _DONE_TOGETHER, {
+    return _DONE, {
         "now": now,
         "ids": [one.id for one in rows],
         "attempts": [one.attempt for one in rows],
@@ -334,11 +328,7 @@ _REFUSE = text(
     "  last_delivery_at = excluded.last_delivery_at"
 )
 _MINE = " WHERE id = :id AND state = 'received' AND attempts = :attempt"
-_DONE = text(
-    "UPDATE inbox_messages SET state = 'done', handled_at = :now, error = :error,"  # noqa: S608 - as above
-    f" reply = CAST(:reply AS jsonb){_MINE} RETURNING id"
-)
-_DONE_TOGETHER = (
+_DONE = (
     "UPDATE inbox_messages m SET state = 'done', handled_at = %(now)s, error = n.error,"
     "  reply = n.reply::jsonb"
     " FROM unnest(%(ids)s::text[], %(attempts)s::int[], %(replies)s::text[], %(errors)s::text[])"

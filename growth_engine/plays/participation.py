@@ -86,6 +86,16 @@ class CannotJoin(Conflict):
     message = N_("This campaign takes nobody right now.")
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registration in a published campaign, asked for by ``source`` under ``key``."""
+
+    campaign_id: str
+    ask: JoinAsk
+    source: str
+    key: str
+
+
 def join(
     parts: Parts, workspace_id: str, campaign_id: str, ask: JoinAsk, *, source: str, key: str
 ) -> JoinOutcome:
@@ -93,11 +103,24 @@ def join(
 
     (source, key) names the request: the same again gives the same answer.
     """
-    event = _join_event(parts, workspace_id, campaign_id, ask, source, key)
-    receipt = parts.ledger.submit(event)
-    if _conflicts(receipt):
-        _merge_owners(parts, workspace_id, ask)
-        receipt = parts.ledger.submit(replace(event, key=f"{key}:merged"))
+    return join_many(parts, workspace_id, [Registration(campaign_id, ask, source, key)])[0]
+
+
+def join_many(parts: Parts, workspace_id: str, asked: Sequence[Registration]) -> list[JoinOutcome]:
+    """Register several at once: decided in the order given, each as by ``join``.
+
+    Raises what ``join`` would have raised for any of them; the others may be registered all the same.
+    """
+    events = [_join_event(parts, workspace_id, one) for one in asked]
+    receipts = parts.ledger.submit_many(events)
+    for number, (one, event) in enumerate(zip(asked, events, strict=True)):
+        if _conflicts(receipts[number]):
+            _merge_owners(parts, workspace_id, one.ask)
+            receipts[number] = parts.ledger.submit(replace(event, key=f"{one.key}:merged"))
+    return [_welcomed(parts, workspace_id, receipt) for receipt in receipts]
+
+
+def _welcomed(parts: Parts, workspace_id: str, receipt: Receipt) -> JoinOutcome:
     outcome = _outcome(parts, workspace_id, receipt)
     if outcome.participant and any(reason.code == "came_back" for reason in outcome.reasons):
         with parts.open(workspace_id) as ctx:
@@ -105,10 +128,9 @@ def join(
     return outcome
 
 
-def _join_event(
-    parts: Parts, workspace_id: str, campaign_id: str, ask: JoinAsk, source: str, key: str
-) -> Event:
+def _join_event(parts: Parts, workspace_id: str, asked: Registration) -> Event:
     secret = parts.settings.secret_key
+    ask = asked.ask
     facts: dict[str, Any] = {}
     if ask.contact_id:
         facts["contact_id"] = ask.contact_id
@@ -128,7 +150,8 @@ def _join_event(
     }
     if ask.consent:
         person["consent"] = {"purpose": CONSENT_PURPOSE, "wording_version": ask.consent}
-    return Event(workspace_id, campaign_id, "join", source, key, parts.clock.now(), facts, person)
+    now = parts.clock.now()
+    return Event(workspace_id, asked.campaign_id, "join", asked.source, asked.key, now, facts, person)
 
 
 def _conflicts(receipt: Receipt) -> bool:

@@ -136,6 +136,22 @@ def participant_by_token(ctx: Ctx, token: str) -> Participant | None:
     return ctx.session.scalar(select(Participant).where(Participant.invite_token == token))
 
 
+def campaigns_of_tokens(ctx: Ctx, tokens: Sequence[str]) -> Mapping[str, str]:
+    """The campaign each invite token belongs to; tokens of nobody are left out."""
+    if not tokens:
+        return {}
+    rows = ctx.session.execute(_CAMPAIGNS_OF_TOKENS, {"tokens": list(tokens)})
+    return {row.invite_token: row.campaign_id for row in rows}
+
+
+#: An index probe for each: see ``ledger.poster.Poster._connected``.
+_CAMPAIGNS_OF_TOKENS = text(
+    "SELECT p.invite_token, p.campaign_id FROM unnest(CAST(:tokens AS text[])) AS asked (token)"
+    " CROSS JOIN LATERAL (SELECT invite_token, campaign_id FROM participants"
+    "  WHERE invite_token = asked.token OFFSET 0) AS p"
+)
+
+
 def participation(ctx: Ctx, campaign_id: str, contact_ids: Sequence[str]) -> Participant | None:
     """The participation of a person (kept contact first, then those merged into it)."""
     query = select(Participant).where(

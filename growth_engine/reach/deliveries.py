@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import select, text, update
-from sqlalchemy.dialects.postgresql import insert
 
 from growth_engine.context import Ctx
 from growth_engine.reach import queries
@@ -32,6 +32,21 @@ class To:
     """When what it answers happened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Something to be sent as soon as it is allowed; once for each ``key``. ``refused``: why it cannot ever
+    be."""
+
+    to: To
+    kind: str
+    key: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    campaign_id: str | None = None
+    participant_id: str | None = None
+    message_id: str | None = None
+    refused: str = ""
+
+
 def add(
     ctx: Ctx,
     to: To,
@@ -45,40 +60,42 @@ def add(
     refused: str = "",
 ) -> None:
     """Send something as soon as it is allowed; once for each ``key``. ``refused``: why it cannot ever be."""
+    add_many(ctx, [Draft(to, kind, key, payload, campaign_id, participant_id, message_id, refused)])
+
+
+def add_many(ctx: Ctx, several: Sequence[Draft]) -> None:
+    """The same for several at once."""
+    if not several:
+        return
     now = ctx.now()
-    ctx.session.execute(
-        insert(Delivery)
-        .values(
-            id=ctx.new_id("dlv"),
-            workspace_id=ctx.workspace_id,
-            account_id=to.account_id,
-            person=to.person,
-            contact_id=to.contact_id,
-            campaign_id=campaign_id,
-            participant_id=participant_id,
-            message_id=message_id,
-            kind=kind,
-            payload=dict(payload),
-            key=key,
-            state="refused" if refused else "waiting",
-            reason=refused,
-            next_at=None if refused else now,
-            happened_at=to.happened_at,
-            created_at=now,
-            settled_at=now if refused else None,
-        )
-        .on_conflict_do_nothing(index_elements=["workspace_id", "key"])
-    )
-    if not refused:
+    rows = [_row(ctx.new_id("dlv"), one) for one in several]
+    values = {"rows": orjson.dumps(rows).decode(), "workspace_id": ctx.workspace_id, "now": now}
+    ctx.session.execute(_ADD, values)
+    if not all(one.refused for one in several):
         ctx.ring(JOB)
 
 
-def add_poster(
-    ctx: Ctx, to: To, key: str, campaign_id: str, participant_id: str, *, first: bool = False
-) -> None:
-    """Send a participant their poster. One that waits already is tried again instead of sent twice;
-    ``first``: there can be none."""
-    waiting = None if first else queries.waiting_poster(ctx, participant_id, to.account_id)
+def _row(delivery_id: str, of: Draft) -> dict[str, Any]:
+    return {
+        "id": delivery_id,
+        "account_id": of.to.account_id,
+        "person": of.to.person,
+        "contact_id": of.to.contact_id,
+        "campaign_id": of.campaign_id,
+        "participant_id": of.participant_id,
+        "message_id": of.message_id,
+        "kind": of.kind,
+        "payload": of.payload,
+        "key": of.key,
+        "state": "refused" if of.refused else "waiting",
+        "reason": of.refused,
+        "happened_at": of.to.happened_at,
+    }
+
+
+def add_poster(ctx: Ctx, to: To, key: str, campaign_id: str, participant_id: str) -> None:
+    """Send a participant their poster. One that waits already is tried again instead of sent twice."""
+    waiting = queries.waiting_poster(ctx, participant_id, to.account_id)
     if waiting is None:
         add(ctx, to, "poster", key, {}, campaign_id=campaign_id, participant_id=participant_id)
     else:
@@ -147,6 +164,17 @@ def move_on(row: Delivery, after: Next, now: datetime) -> dict[str, Any]:
     }
 
 
+_ADD = text(
+    "INSERT INTO deliveries (id, workspace_id, account_id, person, contact_id, campaign_id, participant_id,"
+    "  message_id, kind, payload, key, state, reason, next_at, happened_at, created_at, settled_at)"
+    " SELECT r.id, :workspace_id, r.account_id, r.person, r.contact_id, r.campaign_id, r.participant_id,"
+    "  r.message_id, r.kind, r.payload, r.key, r.state, r.reason, CASE r.state WHEN 'waiting' THEN :now END,"
+    "  r.happened_at, :now, CASE r.state WHEN 'refused' THEN :now END"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS r (id text, account_id text, person text,"
+    "  contact_id text, campaign_id text, participant_id text, message_id text, kind text, payload jsonb,"
+    "  key text, state text, reason text, happened_at timestamptz)"
+    " ON CONFLICT (workspace_id, key) DO NOTHING"
+)
 _WAKE_ONE = text(
     "UPDATE deliveries SET next_at = :now, waits_for = '' WHERE id = :id AND state = 'waiting'"
     " AND waits_for <> 'staff' AND (next_at IS NULL OR waits_for = 'time')"

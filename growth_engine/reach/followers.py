@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import orjson
 from sqlalchemy import text
 
@@ -15,26 +18,57 @@ def hold(ctx: Ctx, account_id: str, person: str) -> Follower | None:
 
     No lock on a row: what is done meanwhile (a registration, a merge) writes rows in other transactions.
     """
-    ctx.session.execute(_HOLD, {"name": f"reach {account_id} {person}"})
+    ctx.session.execute(_HOLD, {"name": _name(account_id, person)})
     return queries.follower(ctx, account_id, person)
+
+
+def hold_many(ctx: Ctx, people: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Follower | None]:
+    """The same for several (account, person) at once, without waiting: whoever is held elsewhere at the
+    moment is left out."""
+    names = [_name(*one) for one in people]
+    free = ctx.session.scalars(_HOLD_FREE, {"names": names}).all()
+    held = [people[number - 1] for number in free]
+    known = {(row.account_id, row.person): row for row in queries.followers(ctx, held)}
+    return {one: known.get(one) for one in held}
+
+
+def _name(account_id: str, person: str) -> str:
+    return f"reach {account_id} {person}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds a person to an account, and who they are. ``ask``: have the platform asked."""
+
+    account_id: str
+    person: str
+    ties: rules.Ties
+    contact_id: str | None
+    ask: bool = False
 
 
 def keep(
     ctx: Ctx, account_id: str, person: str, ties: rules.Ties, contact_id: str | None, *, ask: bool = False
 ) -> None:
     """Write down what holds the person to the account, and who they are. ``ask``: have the platform asked."""
-    values = {
-        "workspace_id": ctx.workspace_id,
-        "account_id": account_id,
-        "person": person,
-        "contact_id": contact_id,
-        "ties": orjson.dumps(ties).decode(),
-        "here": rules.holds(ties),
-        "ask_at": ctx.now() if ask else None,
-        "now": ctx.now(),
-    }
+    keep_many(ctx, [Standing(account_id, person, ties, contact_id, ask)])
+
+
+def keep_many(ctx: Ctx, several: Sequence[Standing]) -> None:
+    rows = [
+        {
+            "account_id": one.account_id,
+            "person": one.person,
+            "contact_id": one.contact_id,
+            "ties": one.ties,
+            "here": rules.holds(one.ties),
+            "ask_at": ctx.now() if one.ask else None,
+        }
+        for one in several
+    ]
+    values = {"rows": orjson.dumps(rows).decode(), "workspace_id": ctx.workspace_id, "now": ctx.now()}
     ctx.session.execute(_KEEP, values)
-    if ask:
+    if any(one.ask for one in several):
         ctx.ring("reach.profiles")
 
 
@@ -54,10 +88,16 @@ def grant(ctx: Ctx, account_id: str, person: str, template_id: str, change: int 
 
 
 _HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_HOLD_FREE = text(
+    "SELECT number FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS asked (name, number)"
+    " WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0)) ORDER BY number"
+)
 _KEEP = text(
     "INSERT INTO followers AS f (workspace_id, account_id, person, contact_id, ties, here, profile_next_at,"
     "  first_seen_at)"
-    " VALUES (:workspace_id, :account_id, :person, :contact_id, CAST(:ties AS jsonb), :here, :ask_at, :now)"
+    " SELECT :workspace_id, r.account_id, r.person, r.contact_id, r.ties, r.here, r.ask_at, :now"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS r (account_id text, person text, contact_id text,"
+    "  ties jsonb, here boolean, ask_at timestamptz)"
     " ON CONFLICT (account_id, person) DO UPDATE SET ties = excluded.ties, here = excluded.here,"
     "  contact_id = coalesce(f.contact_id, excluded.contact_id),"
     "  profile_attempts = CASE WHEN excluded.profile_next_at IS NULL THEN f.profile_attempts ELSE 0 END,"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import structlog
 
 from growth_engine.channels.errors import ChannelError
 from growth_engine.channels.windows import Trigger, Windows
 from growth_engine.context import Ctx
 from growth_engine.inbox.contract import Inbound, PassiveReply, TextReply
-from growth_engine.inbox.interpreting import delivers_late, interprets
+from growth_engine.inbox.interpreting import Understood, delivers_late, interprets, interprets_together
 from growth_engine.inbox.payloads import (
     ContactAdded,
     ContactDeleted,
@@ -21,6 +24,7 @@ from growth_engine.inbox.payloads import (
     TextReceived,
 )
 from growth_engine.reach import arrivals, deliveries, followers, groups, parting, queries, rules, welcomes
+from growth_engine.reach.arrivals import Arrival
 from growth_engine.reach.came import Came
 from growth_engine.reach.deliveries import To
 
@@ -39,19 +43,27 @@ _TRIGGERS = {
 # ── Official Account ────────────────────────────────────────────────────────────────────────────────────
 
 
-@interprets(OA, "follow", "scan")
-def came(ctx: Ctx, inbound: Inbound) -> PassiveReply | None:
+@interprets_together(OA, "follow", "scan")
+def came(ctx: Ctx, several: Sequence[Inbound]) -> list[Understood]:
     """Somebody new, back, or here already who scanned a code: who is new our own records say."""
+    _open_windows(ctx, several)
+    whos = [Came.of(one, scene=_scene(one)) for one in several]
+    found = arrivals.arrive_many(ctx, whos) if len(whos) > 1 else [arrivals.arrive(ctx, whos[0])]
+    here = [(who, one) for who, one in zip(whos, found, strict=True) if isinstance(one, Arrival)]
+    for who, arrival in here:
+        if not arrival.first and not arrival.late:
+            deliveries.wake(ctx, who.account_id, who.person)
+    arrivals.send_posters(ctx, here)
+    return [_welcome(one) if isinstance(one, Arrival) else one for one in found]
+
+
+def _scene(inbound: Inbound) -> str:
     assert isinstance(inbound.payload, Followed | Scanned)
-    _open_window(ctx, inbound)
-    who = Came.of(inbound, scene=inbound.payload.scene)
-    arrival = arrivals.arrive(ctx, who)
-    if arrival.late:
-        return None
-    if not arrival.first:
-        deliveries.wake(ctx, who.account_id, who.person)
-    arrivals.send_poster(ctx, who, arrival)
-    return TextReply(rules.cut(arrival.text)) if arrival.text else None
+    return inbound.payload.scene
+
+
+def _welcome(arrival: Arrival) -> PassiveReply | None:
+    return TextReply(rules.cut(arrival.text)) if arrival.text and not arrival.late else None
 
 
 @interprets(OA, "unfollow")
@@ -62,7 +74,7 @@ def went(ctx: Ctx, inbound: Inbound) -> None:
 @interprets(OA, "text", "message", "menu_click")
 def interacted(ctx: Ctx, inbound: Inbound) -> None:
     """They wrote or tapped: what waited for that may go now; who asks for their poster gets it."""
-    _open_window(ctx, inbound)
+    _open_windows(ctx, [inbound])
     known = followers.hold(ctx, inbound.account, inbound.sender)
     if known is None or not known.here:
         # Follows since before we were connected, or their follow was lost on the way: the platform knows
@@ -136,14 +148,19 @@ def group_changed(ctx: Ctx, inbound: Inbound) -> None:
 # ── Shared ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _open_window(ctx: Ctx, inbound: Inbound) -> None:
+def _open_windows(ctx: Ctx, several: Sequence[Inbound]) -> None:
     """Counted from the event's own time; the same told again opens nothing."""
     windows = Windows(ctx.parts.queue, ctx.parts.clock)
-    try:
-        windows.open(inbound.account, inbound.sender, _TRIGGERS[inbound.kind], inbound.occurred_at)
-    except ChannelError as error:
-        # Then we send too little until they interact again; whose invite it was must not depend on it.
-        log.warning("reach.window_not_opened", account=inbound.account, why=error.number)
+    by_account: dict[str, list[tuple[str, Trigger, datetime]]] = {}
+    for one in several:
+        opening = (one.sender, _TRIGGERS[one.kind], one.occurred_at)
+        by_account.setdefault(one.account, []).append(opening)
+    for account, openings in by_account.items():
+        try:
+            windows.open_many(account, openings)
+        except ChannelError as error:
+            # Then we send too little until they interact again; whose invite it was must not depend on it.
+            log.warning("reach.window_not_opened", account=account, why=error.number)
 
 
 def _contact_of(ctx: Ctx, inbound: Inbound) -> str | None:

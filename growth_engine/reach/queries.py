@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, or_, select
+import orjson
+from sqlalchemy import func, or_, select, text
 
 from growth_engine.connections.models import ChannelAccount
 from growth_engine.context import Ctx
@@ -20,6 +21,24 @@ MOST_PER_PAGE = 100
 
 def follower(ctx: Ctx, account_id: str, person: str) -> Follower | None:
     return ctx.session.get(Follower, (account_id, person), populate_existing=True)
+
+
+def followers(ctx: Ctx, people: Sequence[tuple[str, str]]) -> Sequence[Follower]:
+    """Those of (account, person) who are known."""
+    if not people:
+        return []
+    asked = [{"account_id": account_id, "person": person} for account_id, person in people]
+    wanted = select(Follower).from_statement(_FOLLOWERS)
+    values = {"asked": orjson.dumps(asked).decode()}
+    return ctx.session.scalars(wanted, values, execution_options={"populate_existing": True}).all()
+
+
+#: An index probe for each: see ``ledger.poster.Poster._connected``.
+_FOLLOWERS = text(
+    "SELECT f.* FROM json_to_recordset(CAST(:asked AS json)) AS asked (account_id text, person text)"
+    " CROSS JOIN LATERAL (SELECT * FROM followers WHERE account_id = asked.account_id"
+    "  AND person = asked.person OFFSET 0) AS f"
+)
 
 
 def followers_of(ctx: Ctx, contact_ids: Sequence[str]) -> Sequence[Follower]:

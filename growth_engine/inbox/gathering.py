@@ -1,0 +1,116 @@
+"""Messages of one moment are understood together: in a storm one transaction serves many requests."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import structlog
+
+from growth_engine.context import Parts
+from growth_engine.inbox import handling
+from growth_engine.inbox.contract import PassiveReply
+from growth_engine.inbox.handling import Attempt
+from growth_engine.inbox.interpreting import InterpretTogether
+
+log = structlog.get_logger(__name__)
+
+#: Messages understood in one transaction at most.
+MOST = 200
+#: Batches on their way at once. With two each would be half as large: the second core gains less than that.
+BATCHES = 1
+
+Replied = Future[PassiveReply | None]
+Alone = Callable[[str, Attempt, Replied], None]
+"""Understands one message of a workspace by itself, elsewhere, and fulfils its future."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    workspace_id: str
+    together: InterpretTogether
+    attempt: Attempt
+    replied: Replied = field(default_factory=Future)
+
+
+class Gathering:
+    """A few threads of its own, started when first needed and ended by ``close``. Whatever waits is taken;
+    there is no artificial wait."""
+
+    def __init__(self, parts: Parts, alone: Alone) -> None:
+        self._parts = parts
+        self._alone = alone
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def put(self, workspace_id: str, together: InterpretTogether, attempt: Attempt) -> Replied:
+        """Have a message understood with whatever else there is; its reply, as soon as that is done."""
+        waiting = _Waiting(workspace_id, together, attempt)
+        with self._wake:
+            self._waiting.append(waiting)
+            if len(self._threads) < BATCHES:
+                self._start()
+            self._wake.notify()
+        return waiting.replied
+
+    def close(self) -> None:
+        """Understand what waits, then stop."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="inbox-gathering", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                self._understand(batch)
+            except BaseException as error:
+                # The thread must outlive every failure, and nobody may wait for ever.
+                log.exception("inbox.gathering_failed", messages=len(batch))
+                for one in batch:
+                    if not one.replied.done():
+                        one.replied.set_exception(error)
+
+    def _next(self) -> list[_Waiting]:
+        """Everything that waits and goes together with the first; nothing at the end."""
+        with self._wake:
+            while not self._waiting and not self._closed:
+                self._wake.wait()
+            batch: list[_Waiting] = []
+            senders: set[tuple[str, str]] = set()
+            left: deque[_Waiting] = deque()
+            for one in self._waiting:
+                sender = (one.attempt.inbound.account, one.attempt.inbound.sender)
+                if len(batch) < MOST and sender not in senders and _go_together(batch, one):
+                    batch.append(one)
+                else:
+                    left.append(one)
+                senders.add(sender)
+            self._waiting = left
+            return batch
+
+    def _understand(self, batch: list[_Waiting]) -> None:
+        workspace_id = batch[0].workspace_id
+        attempts = [one.attempt for one in batch]
+        replies, alone = handling.interpret_together(self._parts, workspace_id, batch[0].together, attempts)
+        by_themselves = {one.message_id for one in alone}
+        for one in batch:
+            if one.attempt.message_id in by_themselves:
+                self._alone(workspace_id, one.attempt, one.replied)
+            else:
+                one.replied.set_result(replies[one.attempt.message_id])
+
+
+def _go_together(batch: list[_Waiting], one: _Waiting) -> bool:
+    return not batch or (batch[0].workspace_id, batch[0].together) == (one.workspace_id, one.together)
