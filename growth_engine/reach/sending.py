@@ -21,6 +21,7 @@ from growth_engine.channels.contract import (
     Subscription,
     Text,
     Unknown,
+    Way,
     Welcome,
 )
 from growth_engine.channels.errors import ChannelError, outcome_of
@@ -28,7 +29,7 @@ from growth_engine.channels.storage import PictureNotFound
 from growth_engine.channels.wechat_oa import OfficialAccount, OfficialAccountMessenger
 from growth_engine.channels.wecom import Wecom, WecomMessenger
 from growth_engine.channels.wecom.messages import image, link
-from growth_engine.channels.windows import Windows, best, usable
+from growth_engine.channels.windows import GRANTS, Windows, best, usable
 from growth_engine.connections import credentials
 from growth_engine.connections import queries as connections
 from growth_engine.connections import service as connecting
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 BATCH = 32
 #: A template's field called thing takes 20 characters (general knowledge; not on the sheet).
 LONGEST_NOTICE = 20
+_SHUT = (Reason.WINDOW_CLOSED, Reason.WINDOW_USED_UP)
 #: People written to at the same time by one worker: the platforms take a tenth of a second an answer.
 AT_ONCE = 8
 
@@ -260,20 +262,30 @@ class _Sender:
     def _to_follower(self, account: OfficialAccount, parcel: Parcel) -> Outcome:
         """The best way that is allowed: a customer message, else the notice they allowed, else none yet."""
         messenger = OfficialAccountMessenger(account, self._windows)
-        if not isinstance(parcel.message, Text):
-            return messenger.send(parcel.to, Picture(self._picture(parcel)))
-        candidates: list[Message] = [parcel.message]
-        if parcel.notice is not None:
-            begins = {parcel.notice.name: parcel.message.text[:LONGEST_NOTICE]}
-            candidates.append(Subscription(parcel.notice.template_id, begins))
-        open_ = self._windows.of(account.credentials.account_id, parcel.to)
-        chosen = best(candidates, open_, self._parts.clock.now(), granted=lambda _: True)
-        if isinstance(chosen, Refused):
-            return chosen
-        outcome = messenger.send(parcel.to, chosen)
-        if parcel.notice is not None and isinstance(chosen, Subscription):
-            parcel.notice.sent = isinstance(outcome, Sent)
+        candidates = self._candidates(parcel)
+        outcome: Outcome | None = None
+        # The platform may know better than we that a window is shut or spent: then the next best way.
+        for _ in range(len(GRANTS) + 1):
+            open_ = self._windows.of(account.credentials.account_id, parcel.to)
+            chosen = best(candidates, open_, self._parts.clock.now(), granted=lambda _: True)
+            if isinstance(chosen, Refused):
+                return outcome or chosen
+            outcome = messenger.send(parcel.to, chosen)
+            if parcel.notice is not None and isinstance(chosen, Subscription):
+                parcel.notice.sent = isinstance(outcome, Sent)
+            if not (isinstance(outcome, Refused) and outcome.reason in _SHUT and chosen.way is Way.CUSTOMER):
+                return outcome
+        assert outcome is not None
         return outcome
+
+    def _candidates(self, parcel: Parcel) -> list[Message]:
+        """The ways a parcel may go, the best first."""
+        if not isinstance(parcel.message, Text):
+            return [Picture(self._picture(parcel))]
+        if parcel.notice is None:
+            return [parcel.message]
+        begins = {parcel.notice.name: parcel.message.text[:LONGEST_NOTICE]}
+        return [parcel.message, Subscription(parcel.notice.template_id, begins)]
 
     def _picture(self, parcel: Parcel) -> bytes:
         assert parcel.drawn is not None

@@ -200,6 +200,32 @@ def test_without_a_window_a_granted_subscription_carries_the_news(stage: Stage) 
     assert "A friend came" in stage.texts("A")[-1]
 
 
+def test_what_the_platform_shuts_goes_the_next_best_way(stage: Stage) -> None:
+    """45047 although we counted otherwise: another window that is open, else the granted subscription."""
+    template = "sandbox-friend-000000000000000000000000000"
+    with stage.parts.open(stage.workspace) as ctx:
+        row = connections.account(ctx, stage.oa)
+        row.settings = {**row.settings, "notice_template": template, "notice_field": "thing1"}
+    campaign = stage.campaign()
+    code = stage.inviter("A", campaign)
+    a = stage.person("A")
+    a.do("subscribe", appid=stage.appid, template_id=template, accept=True)
+    stage.later(minutes=5)
+    a.do("text", appid=stage.appid, text="?")
+    a.do("scan", text=code)  # a second window, the shorter one: it is used first
+    stage.work()
+    stage.sandbox.fault("oa", "errcode", match="/cgi-bin/message/custom/send", value=45047, times=1)
+    stage.person("B").do("scan", text=code)
+    stage.work("reach.pick", "reach.deliver")
+    assert "A friend came" in stage.texts("A")[-1]
+    stage.later(minutes=5)
+    stage.sandbox.fault("oa", "errcode", match="/cgi-bin/message/custom/send", value=45047, times=1)
+    stage.person("C").do("scan", text=code)
+    stage.work("reach.pick", "reach.deliver")
+    assert stage.texts("A")[-1] == "<template>"
+    assert states(stage, "A")[-1][0] == "sent"
+
+
 def test_asking_for_the_poster_gets_the_poster(stage: Stage) -> None:
     campaign = stage.campaign()
     stage.inviter("A", campaign)
