@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.routing import AnyConverter, BaseConverter
 from werkzeug.routing.converters import NumberConverter
 
+from growth_engine.app import create_app
 from growth_engine.context import Parts
 from growth_engine.web.guard import HEADERS
 from tests.factories.staff import Browser, make_staff
@@ -155,28 +156,31 @@ def test_people_get_a_page_in_their_language_and_the_look_of_the_area(
     assert "navbar-vertical" in console.text
 
 
-def _failing(app: Flask, error: Exception) -> Flask:
+def _failing(parts: Parts, error: Exception) -> Flask:
+    """A product of its own with a page that breaks: nothing can be added to one that has answered."""
+
     def fail() -> str:
         raise error
 
+    app = create_app(parts)
     app.add_url_rule("/fails", "fails", fail)
     return app
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Our mistake"), ("zh", "我们出错了")])
 def test_a_crash_is_a_polite_page_and_its_cause_stays_in_the_log(
-    app: Flask, language: str, words: str, caplog: pytest.LogCaptureFixture
+    parts: Parts, language: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        answer = Browser(_failing(app, RuntimeError("secret inner words")), language=language).get("/fails")
+        answer = Browser(_failing(parts, RuntimeError("secret inner words")), language=language).get("/fails")
     assert answer.status_code == 500
     assert words in answer.text
     assert "secret inner words" not in answer.text
 
 
-def test_a_database_that_is_gone_is_said_to_be_back_in_a_moment(app: Flask) -> None:
+def test_a_database_that_is_gone_is_said_to_be_back_in_a_moment(parts: Parts) -> None:
     error = OperationalError("SELECT 1", {}, Exception("connection refused"))
-    answer = Browser(_failing(app, error)).get("/fails")
+    answer = Browser(_failing(parts, error)).get("/fails")
     assert answer.status_code == 503
     assert "Back in a moment" in answer.text
 
@@ -193,10 +197,10 @@ def test_a_redis_that_is_gone_is_a_503_not_a_crash(app: Flask, parts: Parts, mon
     assert browser.get("/console/profile").status_code == 503
 
 
-def test_too_many_requests_say_when_to_come_back(app: Flask) -> None:
+def test_too_many_requests_say_when_to_come_back(parts: Parts) -> None:
     from growth_engine.kit.errors import TooMany
 
-    answer = Browser(_failing(app, TooMany(extra={"retry_after": 7}))).get("/fails")
+    answer = Browser(_failing(parts, TooMany(extra={"retry_after": 7}))).get("/fails")
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "7"
     assert "Too many requests." in answer.text
