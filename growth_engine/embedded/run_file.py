@@ -55,6 +55,8 @@ class RunFile:
     host: str
     port: int
     children: dict[str, Process] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
+    """Where WeChat's servers are for it: the sandbox's addresses, so that no command asks the real ones."""
 
     def write(self, data_dir: Path) -> None:
         half = data_dir / f"{NAME}.half"
@@ -98,6 +100,7 @@ def settings_at(data_dir: Path, environ: Mapping[str, str]) -> Settings:
     return from_env(
         environ,
         **urls,
+        **found.hosts,
         secret_key=secret_key(data_dir),
         public_url=found.public_url,
         host=found.host,

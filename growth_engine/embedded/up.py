@@ -28,7 +28,7 @@ from growth_engine.embedded.valkey import Valkey, valkey
 from growth_engine.kit import schema
 from growth_engine.kit.errors import Misconfigured
 from growth_engine.kit.redis import require_reachable
-from growth_engine.settings import Settings, environment_name, from_env
+from growth_engine.settings import HOSTS, Settings, environment_name, from_env
 
 DEMO = "demo"
 DEMO_EMAIL = "admin@demo.example"
@@ -159,6 +159,7 @@ def _run_file(stores: Stores, settings: Settings) -> RunFile:
         public_url=settings.public_url,
         host=settings.host,
         port=settings.port,
+        hosts={name: getattr(settings, name) for name in HOSTS},
     )
 
 
