@@ -45,6 +45,10 @@ class SideDoor:
         self._headers = [*guard.headers(parts.settings).items(), ("Cache-Control", "no-store")]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+            # A proxy in between may send a body in pieces. The server ends it; Werkzeug, not told so, would
+            # take it for an empty one.
+            environ["wsgi.input_terminated"] = True
         address = _ADDRESS.fullmatch(environ.get("PATH_INFO", ""))
         if address is None or environ["REQUEST_METHOD"] != "POST" or not self._is_ordinary(environ):
             return self._behind(environ, start_response)

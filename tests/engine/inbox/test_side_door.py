@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -56,6 +58,15 @@ def test_of_a_name_said_twice_the_first_counts(oa: Caller, door: str) -> None:
     twice = [*query.items(), *((name, "other") for name in query)]
     address = oa.path + "?" + "&".join(f"{name}={value}" for name, value in twice)
     assert oa.client.post(address, data=body).status_code == 200
+
+
+def test_a_body_that_a_proxy_sends_in_pieces_is_read_to_its_end_and_not_beyond(oa: Caller) -> None:
+    body, query = oa.encrypted_body(document("xml", oa.message(Event="VIEW", EventKey="x")))
+    pieces = {"Transfer-Encoding": "chunked"}
+    streams = [io.BytesIO(body), io.BytesIO(b"x" * (10 * MOST_BYTES))]
+    said = [oa.client.post(oa.path, query_string=query, input_stream=one, headers=pieces) for one in streams]
+    assert [one.status_code for one in said] == [200, 400]  # refused as unreadable: nobody read on
+    assert streams[1].tell() <= 2 * MOST_BYTES
 
 
 def test_a_body_that_ends_early_is_no_callback(oa: Caller, parts: Parts, workspace: str, door: str) -> None:
