@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -16,3 +17,8 @@ tie_to_parent(signal.SIGTERM, os.getppid())
 _settings = settings.from_env(os.environ)
 log.configure(_settings.log_format)
 app = composition.create_app(composition.build_parts(_settings))
+
+# All that was made so far stays: a full look of the collector of cycles at these 230,000 objects stopped
+# every request for 0.15 to 0.4 seconds.
+gc.collect()
+gc.freeze()
