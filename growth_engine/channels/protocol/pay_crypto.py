@@ -80,6 +80,14 @@ class PlatformKeys:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_serial", MappingProxyType(dict(self.by_serial)))
 
+    def find(self, serial: str) -> RSAPublicKey | None:
+        """The key of a serial. Programs differ in the zeros in front of a certificate's and in its case."""
+        if serial in self.by_serial or serial.startswith(PUBLIC_KEY_PREFIX):
+            return self.by_serial.get(serial)
+        bare = serial.upper().lstrip("0")
+        certificates = (one for one in self.by_serial if not one.startswith(PUBLIC_KEY_PREFIX))
+        return next((self.by_serial[one] for one in certificates if one.upper().lstrip("0") == bare), None)
+
     def with_(self, more: PlatformKeys) -> PlatformKeys:
         return PlatformKeys({**self.by_serial, **more.by_serial})
 
@@ -130,7 +138,9 @@ def certificate_serial(pem: str) -> str:
 
 
 def serial_of(certificate: x509.Certificate) -> str:
-    return format(certificate.serial_number, "X")
+    """As ``openssl x509 -serial`` shows it, and the merchant platform: two digits for each byte."""
+    number = format(certificate.serial_number, "X")
+    return number.zfill(len(number) + len(number) % 2)
 
 
 def request_text(method: str, path_and_query: str, timestamp: int, nonce: str, body: bytes) -> bytes:
@@ -196,7 +206,7 @@ def verify(keys: PlatformKeys, headers: Mapping[str, str], body: bytes, *, now: 
         raise SignatureRefused(SignatureProblem.HEADERS_MISSING, serial)
     if abs(now - int(timestamp)) > TIME_WINDOW_SECONDS:
         raise SignatureRefused(SignatureProblem.STALE, serial)
-    key = keys.by_serial.get(serial)
+    key = keys.find(serial)
     if key is None:
         raise SignatureRefused(SignatureProblem.UNKNOWN_SERIAL, serial)
     if signature.startswith(PROBE_PREFIX):

@@ -252,6 +252,24 @@ def test_public_key_and_certificates_are_held_at_once(
     assert PlatformKeys().sealing is None
 
 
+def test_a_serial_that_begins_with_zero_is_the_same_with_and_without_it(
+    merchant: RSAPrivateKey, tmp_path: Path
+) -> None:
+    """One certificate in eight: openssl and the platform's page show the zero, other programs drop it."""
+    certificate = certificate_of(merchant, 0x057F09EFDC096DE15EBE81A47057A7232F1B8E1)
+    file = tmp_path / "certificate.pem"
+    file.write_text(certificate, encoding="utf-8")
+    asked = ["openssl", "x509", "-in", str(file), "-noout", "-serial"]
+    shown = subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    serial = pay.certificate_serial(certificate)
+    assert shown == f"serial={serial}"
+    keys = pay.platform_keys([("", certificate), (PUB, public_pem_of(merchant))])
+    for named in (serial, serial.lstrip("0"), serial.lower(), f"00{serial}"):
+        assert pay.verify(keys, headers(merchant, b"a", serial=named), b"a", now=NOW) == named
+    for strange in ("", "0", PUB.lower(), f"{PUB}0", f"{serial}0"):
+        assert keys.find(strange) is None
+
+
 def refused(problem: SignatureProblem, keys: PlatformKeys, sent: dict[str, str], body: bytes) -> None:
     with pytest.raises(SignatureRefused) as caught:
         pay.verify(keys, sent, body, now=NOW)
