@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -113,6 +114,21 @@ class SandboxPhone:
         self.page.locator(".browser .bar button").click()
         return page
 
+    @property
+    def tabs(self) -> list[Page]:
+        return self.page.context.pages
+
+    def open_text(self, address: str) -> None:
+        """Paste an address where codes are scanned; its page opens in a tab of its own."""
+        self.home()
+        self.page.locator(".bar .right button").click()
+        self.page.locator(".plusmenu button").first.click()
+        self.page.locator(".pastebox textarea").fill(address)
+        with self.page.context.expect_page() as opened:
+            self.page.locator(".pastebox button").click()
+        opened.value.wait_for_load_state()
+        self.page.locator(".browser .bar button").click()
+
     # -- the controls ------------------------------------------------------------------------------------
 
     def panel(self, tab: int) -> Locator:
@@ -126,4 +142,5 @@ class SandboxPhone:
 
 
 def source_url(address: str, source: str) -> str:
-    return source if source.startswith("http") else address.split("/_sandbox")[0] + source
+    """The whole address of something a page at ``address`` shows."""
+    return urljoin(address, source)
