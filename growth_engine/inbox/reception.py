@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 RESERVE_SECONDS = 2.0
 #: How long a request looks for a free place to interpret in; without one the job does it.
 PLACE_SECONDS = 0.2
+#: Request threads that never wait for an interpretation: they answer everybody else.
+FREE_THREADS = 4
 #: A commit that is under way when the time is over gets this much more.
 COMMIT_SECONDS = 1.0
 #: Refused callbacks of one account that are written down in a minute.
@@ -63,7 +65,7 @@ class Desk:
     ) -> None:
         self._parts = parts
         self._seconds = seconds
-        self._number = places or max(4, parts.settings.web_threads * 3 // 4)
+        self._number = places or max(4, parts.settings.web_threads - FREE_THREADS)
         self._places = threading.BoundedSemaphore(self._number)
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 #: Row-level security compares ``workspace_id`` with this transaction-local setting.
 WORKSPACE_SETTING = "ge.workspace_id"
@@ -25,6 +31,23 @@ def libpq_url(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
+#: A connection is believed to live for so long after it was used.
+BELIEVED_SECONDS = 1.0
+_USED = "ge.used_at"
+
+
+def _note_use(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def driver(session: Session) -> psycopg.Connection[Any]:
+    """The session's own connection as psycopg knows it, inside the session's transaction: for questions that
+    go out together (``pipeline``), each way to the database and back being one less."""
+    raw = session.connection().connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
+
+
 class Database:
     """Connections to PostgreSQL as the unprivileged application role."""
 
@@ -38,6 +61,18 @@ class Database:
             # An error is logged, stored with its message and shown: without the names and numbers in it.
             hide_parameters=True,
         )
+
+    def _check(
+        self, connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
+    ) -> None:
+        """Ask a connection that lay idle whether it still lives; the pool makes another if not. One that was
+        used a moment ago is believed: in a storm the question would cost as much as the work."""
+        if time.monotonic() - record.info.get(_USED, 0.0) < BELIEVED_SECONDS:
+            return
+        try:
+            self.engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise DisconnectionError(str(error)) from error
 
     @contextmanager
     def transaction(self, workspace_id: str | None, *, lazily: bool = False) -> Iterator[Session]:

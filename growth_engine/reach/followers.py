@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 
 from growth_engine.context import Ctx
+from growth_engine.kit.tx import driver
 from growth_engine.reach import queries, rules
 from growth_engine.reach.models import Follower
 
@@ -26,9 +27,14 @@ def hold_many(ctx: Ctx, people: Sequence[tuple[str, str]]) -> Mapping[tuple[str,
     """The same for several (account, person) at once, without waiting: whoever is held elsewhere at the
     moment is left out."""
     names = [_name(*one) for one in people]
-    free = ctx.session.scalars(_HOLD_FREE, {"names": names}).all()
-    held = [people[number - 1] for number in free]
-    known = {(row.account_id, row.person): row for row in queries.followers(ctx, held)}
+    asked = [{"account_id": account_id, "person": person} for account_id, person in people]
+    conn = driver(ctx.session)
+    with conn.pipeline():
+        free = conn.execute(_HOLD_FREE, (names,))
+        seen = conn.execute(_SEEN, (orjson.dumps(asked).decode(),))
+        held = [people[number - 1] for (number,) in free.fetchall()]
+        seen_before = [(account_id, person) for account_id, person in seen.fetchall()]
+    known = {(row.account_id, row.person): row for row in queries.followers(ctx, seen_before)}
     return {one: known.get(one) for one in held}
 
 
@@ -88,9 +94,15 @@ def grant(ctx: Ctx, account_id: str, person: str, template_id: str, change: int 
 
 
 _HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_HOLD_FREE = text(
-    "SELECT number FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS asked (name, number)"
+_HOLD_FREE = (
+    "SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS asked (name, number)"
     " WHERE pg_try_advisory_xact_lock(hashtextextended(name, 0)) ORDER BY number"
+)
+#: An index probe for each: see ``ledger.poster.Poster._connected``.
+_SEEN = (
+    "SELECT f.account_id, f.person FROM json_to_recordset(%s::json) AS asked (account_id text, person text)"
+    " CROSS JOIN LATERAL (SELECT account_id, person FROM followers WHERE account_id = asked.account_id"
+    "  AND person = asked.person OFFSET 0) AS f"
 )
 _KEEP = text(
     "INSERT INTO followers AS f (workspace_id, account_id, person, contact_id, ties, here, profile_next_at,"
