@@ -59,9 +59,14 @@ def _begin() -> None:
 
 @bp.after_app_request
 def _count(response: Response) -> Response:
-    endpoint = request.endpoint or "none"
-    REQUESTS.labels(endpoint, request.method, response.status_code).inc()
     began = g.get("began")
-    if began is not None:
-        SECONDS.labels(endpoint).observe(time.perf_counter() - began)
+    seconds = None if began is None else time.perf_counter() - began
+    count(request.endpoint or "none", request.method, response.status_code, seconds)
     return response
+
+
+def count(endpoint: str, method: str, status: int, seconds: float | None) -> None:
+    """Count an answered request, and how long it took where that is known."""
+    REQUESTS.labels(endpoint, method, status).inc()
+    if seconds is not None:
+        SECONDS.labels(endpoint).observe(seconds)

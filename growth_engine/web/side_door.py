@@ -16,12 +16,10 @@ from growth_engine.context import Parts
 from growth_engine.inbox.contract import Reply, Request
 from growth_engine.inbox.reception import Desk
 from growth_engine.kit import i18n
-from growth_engine.web import guard
+from growth_engine.web import guard, ops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-log = structlog.get_logger(__name__)
 
 #: Where the error of a callback lies that came by the side door, for the one place that renders errors.
 ERROR = "growth.callback_error"
@@ -35,8 +33,8 @@ class SideDoor:
     """Takes ordinary callbacks, and leaves everything else, errors too, to the application behind it.
 
     Ordinary: a POST to a plain address, of a size that is said and allowed, whose query is valid text.
-    Nothing a callback lacks is done for it (session, visitor's cookie, language, CSRF token); id, log and
-    headers are those of every answer (``web/guard.py``).
+    Nothing a callback lacks is done for it (session, visitor's cookie, language, CSRF token); id, log,
+    headers and figures are those of every answer (``web/guard.py``).
     """
 
     def __init__(self, parts: Parts, desk: Desk, behind: WSGIApplication, most_bytes: int) -> None:
@@ -78,6 +76,7 @@ class SideDoor:
             # Rendered, logged and counted where all errors are.
             again = {"HTTP_X_REQUEST_ID": request_id, "wsgi.input": io.BytesIO(body), ERROR: error}
             return self._behind({**environ, **again}, start_response)
+        ops.count("webhooks.receive", "POST", reply.status, time.perf_counter() - began)
         guard.log_request("POST", "/webhooks/<provider>/<account_id>", reply.status, began)
         start_response(_STATUS[reply.status], self._headers_of(reply, request_id))
         return [reply.body]

@@ -53,6 +53,25 @@ def test_the_callers_name_for_a_request_is_kept_errors_too(oa: Caller, door: str
         assert (answer.status_code, answer.headers["X-Request-Id"]) == (status, "from-the-proxy-1")
 
 
+def test_every_callback_is_counted_once(oa: Caller, door: str) -> None:
+    def counted() -> float:
+        line = next(
+            (
+                line
+                for line in oa.client.get("/metrics").text.splitlines()
+                if line.startswith(
+                    'ge_http_requests_total{endpoint="webhooks.receive",method="POST",status="200"'
+                )
+            ),
+            "0",
+        )
+        return float(line.split()[-1])
+
+    before = counted()
+    oa.say(Event="VIEW", EventKey="x")
+    assert counted() - before == 1
+
+
 def test_of_a_name_said_twice_the_first_counts(oa: Caller, door: str) -> None:
     body, query = oa.encrypted_body(document("xml", oa.message(Event="VIEW", EventKey="x")))
     twice = [*query.items(), *((name, "other") for name in query)]
