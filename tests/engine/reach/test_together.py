@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +19,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from growth_engine.context import Parts
+from growth_engine.embedded.up import child_environment
 from growth_engine.inbox import jobs
 from growth_engine.inbox.reception import Desk
 from growth_engine.kit.clock import FixedClock
@@ -216,3 +220,50 @@ def test_whoever_unfollowed_before_we_heard_that_they_came_is_gone_without_any_c
         left = ctx.session.scalars(text("SELECT left_at IS NOT NULL FROM contacts")).all()
         here = ctx.session.scalars(text("SELECT here FROM followers")).all()
     assert (states, left, here) == (["done", "done"], [True], [False])
+
+
+_DIES = """
+import os, sys
+from growth_engine import settings
+from growth_engine.app import build_parts
+from growth_engine.inbox import jobs
+from growth_engine.plays import participation
+
+def join_and_die(*args):
+    found = join_many(*args)
+    assert len(found) > 1
+    os._exit(9)  # the books have decided, and nothing else is written
+
+join_many, participation.join_many = participation.join_many, join_and_die
+jobs.interpret(build_parts(settings.from_env(os.environ)), sys.argv[1])
+"""
+
+
+@pytest.mark.drill
+def test_a_process_killed_in_the_middle_of_a_batch_leaves_it_to_the_next(
+    parts: Parts, client: FlaskClient, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(parts, client)
+    monkeypatch.setattr(Desk, "_interpret", lambda *_: None)
+    for number in range(6):
+        shop.hear("subscribe", f"p{number}", "ann0", number)
+    with parts.open(shop.workspace) as ctx:
+        # The other process lives in the present, this one in the tests' time.
+        ctx.session.execute(text("UPDATE inbox_messages SET attempts = 0, next_at = '2000-01-01Z'"))
+    environment = {**os.environ, **child_environment(parts.settings)}
+    command = [sys.executable, "-c", _DIES, shop.workspace]
+    died = subprocess.run(command, env=environment, timeout=60, check=False)
+    assert died.returncode == 9
+    assert sum("'p" in row for row in shop.seen()["participants"]) == 6, "decided before the end"
+    assert not shop.seen()["followers"]
+    with parts.open(shop.workspace) as ctx:
+        attempts = ctx.session.scalars(text("SELECT attempts FROM inbox_messages")).all()
+        ctx.session.execute(text("UPDATE inbox_messages SET next_at = :now"), {"now": ctx.now()})
+    assert attempts == [1] * 6
+    assert jobs.interpret(parts, shop.workspace) == 6
+    seen = shop.seen()
+    assert sum("'p" in row for row in seen["participants"]) == 6
+    assert sum("'valid'" in row for row in seen["edges"]) == 6
+    assert (len(seen["followers"]), len(seen["grants"])) == (6, 12)
+    assert all("'done'" in row for row in seen["inbox"])
+    assert all(report.clean for report in verify_all(parts, shop.workspace))
