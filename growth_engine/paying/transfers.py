@@ -26,9 +26,12 @@ from growth_engine.ledger import alerts
 from growth_engine.paying import calls, queries, rules
 from growth_engine.paying.models import PayTransfer
 from growth_engine.paying.queries import Merchant, NotConnected, OtherMerchant
-from growth_engine.payouts import sending
+from growth_engine.payouts import queries as payouts
+from growth_engine.payouts import sending, texts
 from growth_engine.payouts.providers import Ask, Failed, Found, Paid, Sent, Unknown, Unseen
 from growth_engine.payouts.rules import FINAL
+from growth_engine.people import queries as people
+from growth_engine.people.models import Message
 
 log = structlog.get_logger(__name__)
 
@@ -245,9 +248,29 @@ def _note(ctx: Ctx, row: PayTransfer, told: Transfer) -> None:
         row.package = told.package
     if told.state == rules.WAITS_FOR_PERSON and row.confirm_until is None:
         row.confirm_until = rules.confirm_until(row.made_at)
+        _ask_to_confirm(ctx, row)
     if told.arrived or told.failed:
         # Who was paid is in the payout; here nothing is asked of them any more.
         row.package, row.openid, row.finished_at = "", "", row.finished_at or ctx.now()
+
+
+def _ask_to_confirm(ctx: Ctx, row: PayTransfer) -> None:
+    """Tell the person, once, that money waits for their yes: nobody else does, and after a day it is gone."""
+    payout = payouts.payout(ctx, row.payout_id)
+    try:
+        owner = people.contact(ctx, payout.contact_id)
+    except people.UnknownContact:  # erased since; what is under way still arrives
+        return
+    told = insert(Message).values(
+        id=ctx.new_id("msg"),
+        workspace_id=ctx.workspace_id,
+        contact_id=owner.id,
+        template=texts.TO_CONFIRM,
+        params={"amount": row.amount, "currency": payout.currency},
+        key=f"{texts.TO_CONFIRM}:{payout.id}",
+        created_at=ctx.now(),
+    )
+    ctx.session.execute(told.on_conflict_do_nothing())
 
 
 # -- notices -----------------------------------------------------------------------------------------

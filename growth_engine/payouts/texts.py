@@ -7,12 +7,17 @@ from typing import Any, Final
 
 from growth_engine.kit.i18n import N_, format_amount
 
+TO_CONFIRM: Final = "payout_to_confirm"
 PAID: Final = "payout_paid"
 FAILED: Final = "payout_failed"
 REJECTED: Final = "payout_rejected"
 
 #: Parameters: ``amount`` (minor units) and ``currency``.
 MESSAGES: Final[Mapping[str, str]] = {
+    TO_CONFIRM: N_(
+        "Your withdrawal of %(amount)s waits for you: confirm it within 24 hours on “My withdrawals”,"
+        " in WeChat. Otherwise the money comes back to your wallet."
+    ),
     PAID: N_("Your withdrawal has arrived: %(amount)s."),
     FAILED: N_("Your withdrawal of %(amount)s could not be paid. The money is back in your wallet."),
     REJECTED: N_("Your withdrawal of %(amount)s was not approved. The money is back in your wallet."),

@@ -16,6 +16,7 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.ledger.contract import PayloadMismatch
+from growth_engine.paying.rules import FAILURES
 from growth_engine.paying.rules import PROVIDER as WECHAT_PAY
 from growth_engine.payouts import identity, queries, service
 from growth_engine.payouts.preview import Preview, preview
@@ -123,6 +124,7 @@ def listing(campaign_id: str) -> Answer:
         "h5/withdrawals.html",
         payouts=found,
         said=wallet_view.SAID,
+        failures=FAILURES,
         confirm=confirm,
         earlier=url_for("h5_withdraw.listing", campaign_id=campaign_id, before=last) if last else "",
         nonce=web.parts().ids.token(24),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from growth_engine.channels.wechat_pay import NewTransfer, Transfer, Transfers
 from growth_engine.context import Parts
 from growth_engine.paying import calls, queries, rules, transfers
 from growth_engine.payouts import sending
 from growth_engine.people import service as people
+from growth_engine.people.models import Message
 from growth_engine.sandbox import Sandbox, faults
 from tests.factories.selling import PRICE
 from tests.factories.tills import Till
@@ -30,6 +33,13 @@ def sent(till: Till) -> int:
     return len(till.sandbox.world.store.all("pay.transfers"))
 
 
+def told(till: Till) -> list[tuple[str, Any]]:
+    """What people were told about money that waits for them."""
+    with till.parts.open(till.workspace) as ctx:
+        rows = ctx.session.scalars(select(Message).where(Message.template == "payout_to_confirm"))
+        return [(row.template, row.params) for row in rows]
+
+
 def test_a_withdrawal_is_confirmed_on_the_phone(rich: Till) -> None:
     before = rich.phones["ann"].balance
     payout_id = rich.withdraw("ann", 5_000)
@@ -38,6 +48,8 @@ def test_a_withdrawal_is_confirmed_on_the_phone(rich: Till) -> None:
     assert row is not None
     assert (row.state, row.number) == ("WAIT_USER_CONFIRM", payout_id.replace("_", ""))
     assert rich.payout(payout_id).state == "waiting"
+    rich.work("paying.transfers")
+    assert told(rich) == [("payout_to_confirm", {"amount": 5_000, "currency": "CNY"})], "once"
     rich.confirm("ann", payout_id)
     rich.advance(seconds=2)
     rich.work()
