@@ -57,6 +57,8 @@ class Order(Base):
     """May exceed ``paid`` while a payment is still on its way."""
     state: Mapped[str]
     """placed (not fully paid), paid, refunded (wholly) or cancelled."""
+    restocked: Mapped[bool] = mapped_column(server_default="false")
+    """Its goods are back in stock after it was wholly refunded."""
     fee_bp: Mapped[int]
     """The platform's fee in basis points, pinned when the order was first seen."""
     fee: Mapped[Count]

@@ -25,9 +25,17 @@ class Manual:
         )
 
     def refund(
-        self, parts: Parts, workspace_id: str, order: Order, refund_id: str, amount: int, reason: str
+        self,
+        parts: Parts,
+        workspace_id: str,
+        order: Order,
+        refund_id: str,
+        amount: int,
+        reason: str,
+        *,
+        restock: bool,
     ) -> RefundAnswer:
-        del parts, workspace_id, order, amount, reason
+        del parts, workspace_id, order, amount, reason, restock
         return RefundAnswer("done", refund_id)
 
 

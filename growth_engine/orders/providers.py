@@ -55,8 +55,18 @@ class PaymentProvider(Protocol):
     def checkout(self, parts: Parts, workspace_id: str, order: Order, payer: Payer) -> Checkout: ...
 
     def refund(
-        self, parts: Parts, workspace_id: str, order: Order, refund_id: str, amount: int, reason: str
-    ) -> RefundAnswer: ...
+        self,
+        parts: Parts,
+        workspace_id: str,
+        order: Order,
+        refund_id: str,
+        amount: int,
+        reason: str,
+        *,
+        restock: bool,
+    ) -> RefundAnswer:
+        """``restock``: what ``give_refund`` is told when a provider posts it itself, later."""
+        ...
 
 
 class UnknownProvider(NotFound):

@@ -81,11 +81,11 @@ def sold(ctx: Ctx, campaign_id: str) -> Mapping[str, Sold]:
 
 
 def pieces_ordered(ctx: Ctx, product_id: str) -> int:
-    """Pieces of a product in orders that were not cancelled."""
+    """Pieces of a product in orders that were not cancelled, nor refunded with the goods coming back."""
     query = (
         select(func.coalesce(func.sum(OrderLine.quantity), 0))
         .join(Order, Order.id == OrderLine.order_id)
-        .where(OrderLine.product_id == product_id, Order.state != "cancelled")
+        .where(OrderLine.product_id == product_id, Order.state != "cancelled", ~Order.restocked)
     )
     return int(ctx.session.scalar(query) or 0)
 

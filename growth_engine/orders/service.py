@@ -168,9 +168,15 @@ def give_refund(
     amount: int,
     currency: str,
     reason: str = "",
+    restock: bool = False,
 ) -> Outcome:
-    """Money went back to the buyer; otherwise as ``take_payment``. May come before its payment."""
-    told = {"amount": amount, "currency": currency, "reason": reason[:200]}
+    """Money went back to the buyer; otherwise as ``take_payment``. May come before its payment.
+
+    ``restock``: the goods go back into stock, if nothing that was paid is left after it.
+    """
+    told: dict[str, Any] = {"amount": amount, "currency": currency, "reason": reason[:200]}
+    if restock:
+        told["restock"] = True
     return _money(parts, workspace_id, "refund", order_id, provider, external_id, told)
 
 

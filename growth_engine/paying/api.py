@@ -86,6 +86,7 @@ def request_refund(order_id: str, body: Mapping[str, Any]) -> tuple[dict[str, An
         amount=body["amount"],
         reason=body["reason"],
         by=g.actor.id,
+        restock=body["restock"],
     )
     return _shown(row, _REFUND), 202
 

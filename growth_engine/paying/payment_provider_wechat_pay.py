@@ -21,12 +21,27 @@ class WechatPay:
         return checkout.checkout(parts, workspace_id, order.id, payer)
 
     def refund(
-        self, parts: Parts, workspace_id: str, order: Order, refund_id: str, amount: int, reason: str
+        self,
+        parts: Parts,
+        workspace_id: str,
+        order: Order,
+        refund_id: str,
+        amount: int,
+        reason: str,
+        *,
+        restock: bool,
     ) -> RefundAnswer:
         forms.require(forms.REFUND_NUMBER.fullmatch(refund_id), "out_refund_no")
         try:
             row = refunding.request(
-                parts, workspace_id, order.id, refund_id=refund_id, amount=amount, reason=reason, by="staff"
+                parts,
+                workspace_id,
+                order.id,
+                refund_id=refund_id,
+                amount=amount,
+                reason=reason,
+                by="staff",
+                restock=restock,
             )
         except Conflict as error:
             return RefundAnswer("failed", refund_id, str(error))

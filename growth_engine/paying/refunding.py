@@ -61,7 +61,15 @@ class RefundCollided(Conflict):
 
 
 def request(
-    parts: Parts, workspace_id: str, order_id: str, *, refund_id: str, amount: int, reason: str, by: str
+    parts: Parts,
+    workspace_id: str,
+    order_id: str,
+    *,
+    refund_id: str,
+    amount: int,
+    reason: str,
+    by: str,
+    restock: bool = False,
 ) -> RefundRequest:
     """Give ``amount`` fen of an order back through WeChat Pay; the request as it stands after a first try.
 
@@ -73,7 +81,7 @@ def request(
         ctx.session.execute(_HOLD, {"order_id": order_id})
         row = queries.refund(ctx, refund_id)
         if row is None:
-            row = _begin(ctx, order_id, refund_id, amount, reason[:200], by)
+            row = _begin(ctx, order_id, refund_id, amount, reason[:200], by, restock=restock)
         elif (row.order_id, row.amount) != (order_id, amount):
             raise RefundCollided
     if row.next_at is not None:
@@ -83,7 +91,9 @@ def request(
     return row
 
 
-def _begin(ctx: Ctx, order_id: str, refund_id: str, amount: int, reason: str, by: str) -> RefundRequest:
+def _begin(
+    ctx: Ctx, order_id: str, refund_id: str, amount: int, reason: str, by: str, *, restock: bool
+) -> RefundRequest:
     order = orders.order(ctx, order_id)
     earlier = queries.refunds_of(ctx, order_id)
     paid = [one for one in queries.attempts_of(ctx, order_id) if one.state == "paid"]
@@ -107,6 +117,7 @@ def _begin(ctx: Ctx, order_id: str, refund_id: str, amount: int, reason: str, by
         amount=amount,
         currency=attempt.currency,
         reason=reason,
+        restock=restock,
         state="asked",
         refund_id="",
         error="",
@@ -284,6 +295,7 @@ def post(parts: Parts, workspace_id: str, refund_id: str) -> str:
             amount=row.amount,
             currency=row.currency,
             reason=row.reason,
+            restock=row.restock,
         )
     except Unavailable:
         return "told"  # the books are busy; the lease runs out and it is sent again

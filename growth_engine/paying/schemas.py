@@ -81,6 +81,10 @@ class RefundAsk(Document):
         validate=validate.Length(max=80),
         metadata={"description": "The buyer reads it."},
     )
+    restock = fields.Boolean(
+        load_default=False,
+        metadata={"description": "The goods go back into stock, if nothing that was paid is left after it."},
+    )
 
 
 class RefundRequestShape(Document):

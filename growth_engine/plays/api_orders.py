@@ -215,6 +215,7 @@ def preview_refund(ctx: Ctx, order_id: str, query: Mapping[str, Any]) -> dict[st
         "amount": seen.amount,
         "refused": seen.too_large,
         "fee_back": seen.fee_back,
+        "restockable": seen.restockable,
         "taken": [
             {
                 "commission_id": one.commission.id,

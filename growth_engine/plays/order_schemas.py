@@ -123,6 +123,10 @@ class RefundMoved(MoneyMoved):
     """Money that went back to a buyer."""
 
     reason = fields.String(load_default="", validate=validate.Length(max=200))
+    restock = fields.Boolean(
+        load_default=False,
+        metadata={"description": "The goods go back into stock, if nothing that was paid is left after it."},
+    )
 
 
 class OrderLineShape(Document):
@@ -237,6 +241,9 @@ class RefundPreview(Document):
     amount = _minor("How much would go back", required=True)
     refused = fields.Boolean(required=True, metadata={"description": "More than is left of the order."})
     fee_back = _minor("The platform's fee no longer owed", required=True)
+    restockable = fields.Integer(
+        required=True, metadata={"description": "Pieces that `restock` would put back into limited stock."}
+    )
     taken = fields.List(fields.Nested(TakenShape), required=True)
 
 

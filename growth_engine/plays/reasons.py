@@ -47,6 +47,12 @@ REASONS: Mapping[str, str] = {
     "sold_out_paid": N_(
         "The order was cancelled, paid all the same, and something of it is sold out by now."
     ),
+    "too_many_unpaid": N_(
+        "Orders of yours that may wait for payment at a time: %(most)s. Pay or cancel one."
+    ),
+    "too_many_reserved": N_("Pieces that may be reserved for you unpaid at a time: %(most)s. Pay first."),
+    "restocked": N_("The goods are back in stock: %(pieces)s."),
+    "not_restocked": N_("The goods are not back in stock: something that was paid has not gone back."),
     "order_unknown": N_("This campaign has no such order."),
     "order_cancelled": N_("The order was cancelled before."),
     "order_paid": N_("Something was paid for the order already, so it cannot be cancelled. Refund it."),

@@ -11,7 +11,7 @@ from growth_engine.commissions.models import Commission
 from growth_engine.context import Ctx
 from growth_engine.orders import queries as orders
 from growth_engine.orders.models import Order
-from growth_engine.plays import queries
+from growth_engine.plays import queries, selling_stock
 from growth_engine.plays.contract import Given
 from growth_engine.plays.registry import play
 from growth_engine.plays.selling import OrderMoved, Seller, SetCommission, Share
@@ -44,6 +44,8 @@ class Preview:
     net_after: int
     fee_back: int
     """The platform's fee that is no longer owed."""
+    restockable: int
+    """Pieces that may go back into limited stock, because nothing is left paid; 0 for none."""
     taken: Sequence[TakenBack]
 
 
@@ -62,8 +64,17 @@ def preview(ctx: Ctx, order_id: str, amount: int) -> Preview:
         net_before=before,
         net_after=after,
         fee_back=order.fee - after * order.fee_bp // 10_000,
+        restockable=_restockable(ctx, order) if after == 0 else 0,
         taken=[_taken(one, targets[one.level], available.get(one.contact_id, 0)) for one in shares],
     )
+
+
+def _restockable(ctx: Ctx, order: Order) -> int:
+    if not order.paid or order.restocked:
+        return 0
+    limited = selling_stock.stock_of_products(ctx, order.campaign_id)
+    lines = orders.lines(ctx, [order.id]).get(order.id, ())
+    return sum(line.quantity for line in lines if line.product_id in limited)
 
 
 def _targets(ctx: Ctx, order: Order, shares: Sequence[Commission], net: int) -> Mapping[int, int]:

@@ -170,6 +170,24 @@ class SellingConfig(SharedConfig):
             N_("Minutes to pay"), N_("An order not paid by then is cancelled."), section="selling"
         ),
     )
+    unpaid_orders = fields.Integer(
+        load_default=5,
+        validate=validate.Range(min=0, max=1000),
+        metadata=option(
+            N_("Unpaid orders of one buyer at a time"),
+            N_("Unpaid orders keep goods from others. It counts where stock is limited; 0 for no limit."),
+            section="selling",
+        ),
+    )
+    unpaid_pieces = fields.Integer(
+        load_default=100,
+        validate=validate.Range(min=0, max=1_000_000),
+        metadata=option(
+            N_("Unpaid pieces of one buyer at a time"),
+            N_("In all their unpaid orders together. It counts where stock is limited; 0 for no limit."),
+            section="selling",
+        ),
+    )
     hold_days = fields.Integer(
         load_default=7,
         validate=validate.Range(min=0, max=365),

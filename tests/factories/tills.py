@@ -157,10 +157,14 @@ class Till:
         assert self.order(order_id).state == "paid"
         return order_id
 
-    def refund(self, order_id: str, amount: int, refund_id: str = "", reason: str = "") -> RefundAnswer:
+    def refund(
+        self, order_id: str, amount: int, refund_id: str = "", reason: str = "", *, restock: bool = False
+    ) -> RefundAnswer:
         number = refund_id or self.parts.ids.new("rfd")
         order = self.order(order_id)
-        return provider("wechat_pay").refund(self.parts, self.workspace, order, number, amount, reason)
+        return provider("wechat_pay").refund(
+            self.parts, self.workspace, order, number, amount, reason, restock=restock
+        )
 
     def earn(self, who: str, amount: int) -> None:
         """``amount`` fen in a wallet, earned by bringing somebody who paid by hand."""

@@ -86,7 +86,7 @@ CROSS JOIN LATERAL (
 ORDER BY e.seq
 """
 
-_ANCESTORS = """
+ANCESTORS = """
 WITH RECURSIVE up (campaign_id, start, number) AS (
   SELECT one.campaign, one.name, one.name
   FROM asked, json_to_recordset(asked.d -> 'descendants') AS one (campaign text, name bigint)
@@ -156,7 +156,7 @@ SECOND = as_round(
 #: Of people who take part already: the edges they hang on.
 THIRD = as_round(invitees=_EDGES)
 #: The inviters at the other ends, their states, and lines of descent (to see loops).
-FOURTH = as_round(numbers=BY_NUMBER, scopes=_STATES, descendants=_ANCESTORS)
+FOURTH = as_round(numbers=BY_NUMBER, scopes=_STATES, descendants=ANCESTORS)
 
 
 def ask(conn: Connected, questions: tuple[str, list[str]], asked: Mapping[str, Any]) -> dict[str, Rows]:

@@ -150,6 +150,7 @@ def refund(campaign_id: str, order_id: str) -> Response:
     if amount is None:
         return _back(order, _no_amount(order))
     key, reason = _key("rfd"), web.form_text("reason")[:200]
+    restock = web.form_text("restock") == "yes"
     again = url_for(
         "shop_order.preview",
         campaign_id=campaign_id,
@@ -162,10 +163,10 @@ def refund(campaign_id: str, order_id: str) -> Response:
         flash(_("The order has changed meanwhile. Look at what the refund does now."), "warning")
         return redirect(again)
     answer = providers.provider(provider).refund(
-        web.parts(), web.check_place().id, order, key, amount, reason
+        web.parts(), web.check_place().id, order, key, amount, reason, restock=restock
     )
     if answer.state == "done":
-        return _given(order, provider, answer.external_id, amount, reason)
+        return _given(order, provider, answer.external_id, amount, reason, restock=restock)
     told = {
         "waiting": _("The provider has the refund and will tell us when it is done."),
         "unknown": _(
@@ -177,7 +178,9 @@ def refund(campaign_id: str, order_id: str) -> Response:
     return redirect(again if answer.state == "unknown" else _address(order))
 
 
-def _given(order: Order, provider: str, external_id: str, amount: int, reason: str) -> Response:
+def _given(
+    order: Order, provider: str, external_id: str, amount: int, reason: str, *, restock: bool
+) -> Response:
     def give() -> service.Outcome:
         return service.give_refund(
             web.parts(),
@@ -188,6 +191,7 @@ def _given(order: Order, provider: str, external_id: str, amount: int, reason: s
             amount=amount,
             currency=order.currency,
             reason=reason,
+            restock=restock,
         )
 
     told = _("%(amount)s are refunded.", amount=format_amount(amount, order.currency))

@@ -105,6 +105,18 @@ def test_what_was_refused_is_sent_again_correctly_under_its_own_id(
     assert (shown["paid"], shown["refunded"])[path == "refunds"] == 2 * PRICE
 
 
+def test_goods_come_back_into_stock_with_the_refund_that_says_so(call: Caller, shop: Shop) -> None:
+    path = f"/campaigns/{shop.campaign_id}/products"
+    call.post(path, json={"sku": "pen", "name": "Pen", "price": 900, "stock": 5})
+    order = call.post("/orders", json=order_body(shop, lines=[{"sku": "pen", "quantity": 3}])).json["id"]
+    call.post(f"/orders/{order}/payments", json={"external_id": "p1", "amount": 2700})
+    assert call.get(f"/orders/{order}/refund-preview?amount=900").json["restockable"] == 0
+    assert call.get(f"/orders/{order}/refund-preview?amount=2700").json["restockable"] == 3
+    back = call.post(f"/orders/{order}/refunds", json={"external_id": "r1", "amount": 2700, "restock": True})
+    assert "restocked" in [reason["code"] for reason in back.json["decision"]["reasons"]]
+    assert [one["taken"] for one in call.get(path).json["items"] if one["sku"] == "pen"] == [0]
+
+
 def test_an_order_that_was_not_placed_has_no_name_yet(call: Caller, shop: Shop) -> None:
     body = order_body(shop, external_id="A-9", lines=[{"sku": "pen", "quantity": 1}])
     for _ in range(3):

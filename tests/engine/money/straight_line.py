@@ -265,10 +265,18 @@ class Engine:
 
     # -- whom a buyer belongs to ----------------------------------------------------------------------
 
-    def touch(self, buyer: int, token: str | None, at: datetime, draft: Draft) -> int:
+    def touch(
+        self, buyer: int, token: str | None, at: datetime, draft: Draft, *, ordering: bool = False
+    ) -> int:
         """Follow a link, if there is one; the promoter the buyer belongs to now, or 0."""
         config, policy = self.world.config, self.world.config["binding"]
         link = self.by_token.get(token or "", 0)
+        above = link
+        while above and (above := self.members[above]["inviter"]):
+            if above == buyer:
+                link = above = 0
+                if ordering:
+                    draft.say("loop")
         if link == buyer or (link and not self.party(link).qualified):
             link = 0
         inviter = self.members[buyer]["inviter"]

@@ -174,7 +174,7 @@ def order(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> No
         draft.refuse(problem[0], **problem[1])
         return
     _take(e, _wanted(facts["lines"]), 1)
-    promoter = e.touch(number, facts.get("invite_token"), at, draft)
+    promoter = e.touch(number, facts.get("invite_token"), at, draft, ordering=True)
     lines = [
         Line(
             one["sku"],
@@ -188,6 +188,7 @@ def order(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> No
         "id": made.order, "buyer": number, "contact": member["contact"], "promoter": promoter,
         "currency": config["currency"], "total": total, "paid": 0, "refunded": 0, "state": "placed", "fee": 0,
         "fee_bp": e.world.fee_bp, "version": e.world.version, "lines": lines, "shares": [], "periods": None,
+        "back": False,
     }  # fmt: skip
     e.orders[made.order] = placed
     draft.other = promoter or None
@@ -225,6 +226,16 @@ def _order_problem(e: Engine, facts: Facts, member: Mapping[str, Any]) -> tuple[
             return "unknown_product", {"sku": line["sku"]}
         if not good["on_sale"]:
             return "hidden_product", {"name": good["name"]}
+    if any(_left(e, line["sku"]) is not None for line in facts["lines"]):
+        mine = [
+            one for one in e.orders.values()
+            if one["contact"] == member["contact"] and one["state"] == "placed" and not one["paid"]
+        ]  # fmt: skip
+        pieces = sum(sum(_wanted(one["lines"]).values()) for one in mine)
+        if 0 < e.world.config["unpaid_orders"] <= len(mine):
+            return "too_many_unpaid", {"most": e.world.config["unpaid_orders"]}
+        if 0 < e.world.config["unpaid_pieces"] < pieces + sum(line["quantity"] for line in facts["lines"]):
+            return "too_many_reserved", {"most": e.world.config["unpaid_pieces"]}
     for line in facts["lines"]:
         sku = line["sku"]
         wanted[sku] = wanted.get(sku, 0) + line["quantity"]
@@ -276,7 +287,7 @@ def payment(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> 
     elif amount > due:
         draft.refuse("overpaid", due=due, currency=found["currency"])
     else:
-        if found["state"] == "cancelled":
+        if found["state"] == "cancelled" or found["back"]:
             _put_on_again(e, found, draft)
         before = _net(found)
         if not found["paid"]:
@@ -286,7 +297,7 @@ def payment(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> 
 
 
 def _put_on_again(e: Engine, found: dict[str, Any], draft: Draft) -> None:
-    found["state"] = "placed"
+    found["state"], found["back"] = "placed", False
     for sku, quantity in _wanted(found["lines"]).items():
         left = _left(e, sku)
         if left is not None and left < quantity:
@@ -311,6 +322,14 @@ def refund(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> N
             draft.ops.append(["f", "refunded", 1])
         found["refunded"] += amount
         _value(e, found, before, at, draft)
+        if facts.get("restock") and not found["back"] and found["state"] != "cancelled":
+            pieces = _wanted(found["lines"])
+            if found["state"] == "refunded" and found["paid"] and not _net(found):
+                found["back"] = True
+                _take(e, pieces, -1)
+                draft.say("restocked", pieces=sum(pieces.values()))
+            else:
+                draft.say("not_restocked")
 
 
 def cancel(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> None:

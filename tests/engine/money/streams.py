@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -284,7 +284,10 @@ class Stream:
         return self._money("payment", lambda order: order["total"] - order["paid"])
 
     def refund(self) -> Event | None:
-        return self._money("refund", lambda order: order["total"] - order["refunded"])
+        event = self._money("refund", lambda order: order["total"] - order["refunded"])
+        if event is not None and self.pick.random() < 0.4:
+            event = replace(event, facts={**event.facts, "restock": True})
+        return event
 
     def cancel(self) -> Event | None:
         if not self.engine.orders:

@@ -209,7 +209,7 @@ def test_a_hundred_withdrawals_of_a_full_balance_are_one(shop: Shop, conn: Conne
 def test_stock_of_ten_and_a_hundred_orders_at_once_are_ten_orders(
     parts: Parts, workspace: str, conn: Connected
 ) -> None:
-    shop = make_shop(parts, workspace, stock=10)
+    shop = make_shop(parts, workspace, stock=10, unpaid_orders=0)
     posters = [make_poster(parts, 6) for _ in range(3)]
     receipts = submit_from_threads(posters, [shop.order_event("cid") for _ in range(100)], 20)
     for poster in posters:

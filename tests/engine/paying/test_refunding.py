@@ -225,3 +225,18 @@ def test_nothing_goes_back_through_wechat_pay_that_did_not_come_that_way(till: T
     order_id = till.shop.buy("ben")
     assert till.refund(order_id, PRICE).state == "failed"
     assert till.asked("/v3/refund") == 0
+
+
+@pytest.mark.parametrize("restock", [True, False])
+def test_the_goods_come_back_when_the_refund_is_done_and_was_asked_for_so(
+    parts: Parts, sandbox: Sandbox, restock: bool
+) -> None:
+    till = Till.open(parts, sandbox, stock=10)
+    order_id = till.bought(2)
+    till.refund(order_id, 2 * PRICE, restock=restock)
+    assert till.shop.rows("SELECT taken FROM stock")[0][0] == 2, "the money is not back yet"
+    till.advance(seconds=5)
+    till.work()
+    assert till.order(order_id).state == "refunded"
+    assert till.shop.rows("SELECT taken FROM stock")[0][0] == (0 if restock else 2)
+    till.check()

@@ -367,7 +367,8 @@ def test_orders_are_their_buyers_alone(store: Store) -> None:
     assert buyer.page.count('h5-order"') == 1
 
 
-def test_my_orders_go_on_page_by_page(store: Store, parts: Parts) -> None:
+def test_my_orders_go_on_page_by_page(app: Flask, parts: Parts, workspace: str) -> None:
+    store = Store(app, parts, workspace, unpaid_orders=0)
     buyer = store.phone(1)
     store.introduce(buyer, C, "Cid")
     contact = store.rows("SELECT contact_id FROM participants WHERE campaign_id = :id")[0][0]

@@ -105,7 +105,15 @@ class Slow:
         raise NotImplementedError
 
     def refund(
-        self, parts: Parts, workspace_id: str, order: Order, refund_id: str, amount: int, reason: str
+        self,
+        parts: Parts,
+        workspace_id: str,
+        order: Order,
+        refund_id: str,
+        amount: int,
+        reason: str,
+        *,
+        restock: bool,
     ) -> RefundAnswer:
         self.asked.append(refund_id)
         return RefundAnswer(self.states.pop(0), f"slow-{refund_id}", "no funds")
@@ -139,3 +147,22 @@ def test_a_refund_goes_back_the_way_the_money_came(
     assert shop.rows("SELECT provider, external_id FROM refunds WHERE order_id = :o", o=order_id) == [
         ("slow", f"slow-{form['key']}")
     ]
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_the_goods_go_back_into_stock_unless_the_tick_is_taken_away(
+    console: Console, shop: Shop, ticked: bool
+) -> None:
+    shop.offer("pen", 900, 10)
+    order_id = shop.buy("Cid", 3, sku="pen")
+    path = f"{base(shop)}/orders/{order_id}/refund"
+    assert "restock" not in console.get(f"{path}?amount=9"), "part of it went back, the goods did not"
+    page = console.get(f"{path}?amount=27")
+    assert 'name="restock" value="yes" checked' in page
+    assert "3 pieces" in text_of(page)
+    form = {"amount": "27", "key": hidden(page, "key"), "seen": hidden(page, "seen")}
+    console.post(path, {**form, "restock": "yes"} if ticked else form)
+    told = text_of(console.get(f"{base(shop)}/orders/{order_id}"))
+    assert ("The goods are back in stock: 3." in told) is ticked
+    left = shop.rows("SELECT taken FROM stock WHERE campaign_id = :campaign")
+    assert [row[0] for row in left] == [0 if ticked else 3]

@@ -47,6 +47,8 @@ class Order:
     expires_at: datetime | None
     paid_at: datetime | None
     closed_at: datetime | None
+    restocked: bool = False
+    """Its goods came back after it was wholly refunded."""
     seq: int = 0
     source: str = ""
     external_id: str | None = None
@@ -58,6 +60,15 @@ class Order:
     @property
     def net(self) -> int:
         return max(0, self.paid - self.refunded)
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether it waits for its first payment, and keeps stock from others meanwhile."""
+        return self.state == "placed" and self.paid == 0
+
+    @property
+    def pieces(self) -> int:
+        return sum(line.quantity for line in self.lines)
 
 
 @dataclass(slots=True)
@@ -137,6 +148,14 @@ class Transfer:
 
 
 @dataclass(slots=True)
+class Unpaid:
+    """What a buyer has ordered and not paid."""
+
+    orders: int = 0
+    pieces: int = 0
+
+
+@dataclass(slots=True)
 class Sales:
     """Everything one batch knows about selling. Keys: ids, or campaign id and number."""
 
@@ -150,8 +169,16 @@ class Sales:
     promoters: dict[tuple[str, int], Promoter] = field(default_factory=dict)
     bindings: dict[tuple[str, int], Binding] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
+    unpaid: dict[tuple[str, int], Unpaid] = field(default_factory=dict)
+    """Of buyers who order something, by campaign and number."""
     looked_up: set[tuple[str, int]] = field(default_factory=set)
     """Whose promoter row was asked for: whoever has none in ``promoters`` has none at all."""
+
+    def count_unpaid(self, order: Order, sign: int) -> None:
+        """An order begins (1) or ceases (-1) to wait for its first payment."""
+        row = self.unpaid.setdefault((order.campaign_id, order.buyer), Unpaid())
+        row.orders += sign
+        row.pieces += sign * order.pieces
 
     def add_commission(self, commission: Commission) -> Commission:
         known = self.commissions.get(commission.id)

@@ -20,6 +20,7 @@ from growth_engine.plays.posting.selling.facts import (
     Product,
     Promoter,
     Sales,
+    Unpaid,
     item_of,
 )
 
@@ -46,7 +47,10 @@ class SellingLoader:
         if not any(event.kind in KINDS for event in events):
             return
         named = [e.facts["order_id"] for e in events if e.kind in _OF_ORDERS]
-        returning = {e.facts["order_id"] for e in events if e.kind == "cancel"}
+        returning = {e.facts["order_id"] for e in events if _moves_stock(e)}
+        if any(event.kind == "order" for event in events):
+            # Beside new orders it matters how much less of theirs buyers leave unpaid.
+            returning.update(e.facts["order_id"] for e in events if e.kind == "payment")
         asked = {
             "orders": sorted(set(named)),
             "lines": sorted(returning),
@@ -78,12 +82,22 @@ class SellingLoader:
         items = {(p.campaign_id, p.item) for p in sales.products.values()}
         items |= {(o.campaign_id, item_of(ln.product_id)) for o in sales.orders.values() for ln in o.lines}
         if buyers or links or items:
-            asked = {"buyers": pairs(buyers), "lineage": pairs(buyers | links), "stocked": pairs(items)}
+            asked = {
+                "buyers": pairs(buyers),
+                "lineage": pairs(buyers | links),
+                "stocked": pairs(items),
+                "ordering": pairs(self._ordering(events)),
+                "descendants": pairs(self._newer_links(events)),
+            }
             found = shared.ask(self._conn, questions.SECOND, asked)
             for row in found["bindings"]:
                 self._add_binding(row)
             for campaign_id, item, total, taken in found["stocked"]:
                 facts.stock[campaign_id, item] = Stock(total, taken)
+            for campaign_id, number, orders, pieces in found["ordering"]:
+                sales.unpaid[campaign_id, number] = Unpaid(orders, int(pieces))
+            for campaign_id, start, number in found["descendants"]:
+                facts.ancestors.setdefault((campaign_id, start), set()).add(number)
             self._people({(campaign_id, number) for campaign_id, number in found["lineage"]})
         named = {(c.campaign_id, c.member) for c in sales.commissions.values()} - sales.looked_up
         if any(e.kind == "commission" for e in events) and named:
@@ -112,6 +126,28 @@ class SellingLoader:
                 if member := facts.by_contact.get((event.book_id, contact_id)):
                     buyers.add((event.book_id, member.number))
         return buyers, links
+
+    def _ordering(self, events: Sequence[Event]) -> set[tuple[str, int]]:
+        """Participants who order something."""
+        return {
+            (event.book_id, member.number)
+            for event in events
+            if event.kind == "order"
+            for contact_id in self._facts.named_contacts(event)
+            if (member := self._facts.by_contact.get((event.book_id, contact_id)))
+        }
+
+    def _newer_links(self, events: Sequence[Event]) -> set[tuple[str, int]]:
+        """Whose link was followed by somebody who was here before them, and may have brought them."""
+        facts = self._facts
+        return {
+            (link.campaign_id, link.number)
+            for event in events
+            if event.kind in _OF_PEOPLE and facts.campaigns[event.book_id].sells
+            if (link := facts.by_token.get(event.facts.get("invite_token") or ""))
+            for contact_id in facts.named_contacts(event)
+            if (member := facts.by_contact.get((event.book_id, contact_id))) and member.number < link.number
+        }
 
     def _load_balances(self, events: Sequence[Event]) -> None:
         """What beneficiaries have in their wallets, where a refund may have to take it back."""
@@ -151,7 +187,7 @@ class SellingLoader:
 #: The questions answer with these columns, in this order; moments travel as text.
 _ORDER = (
     "id", "campaign_id", "contact_id", "buyer", "promoter", "currency", "total", "paid", "refunded", "state",
-    "fee_bp", "fee", "rule_version", "placed_at", "expires_at", "paid_at", "closed_at",
+    "fee_bp", "fee", "rule_version", "placed_at", "expires_at", "paid_at", "closed_at", "restocked",
 )  # fmt: skip
 _COMMISSION = (
     "id", "campaign_id", "order_id", "level", "member", "contact_id", "currency", "rule_version", "terms",
@@ -173,6 +209,10 @@ def _named(names: Sequence[str], row: list[Any]) -> dict[str, Any]:
         name: datetime.fromisoformat(value) if value and name in _MOMENTS else value
         for name, value in zip(names, row, strict=True)
     }
+
+
+def _moves_stock(event: Event) -> bool:
+    return event.kind == "cancel" or (event.kind == "refund" and bool(event.facts.get("restock")))
 
 
 def _due(events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -33,7 +33,8 @@ class Ordering:
             return
         case.about(member)
         products, refusal = _wanted(case)
-        refusal = _admission(case, member) or refusal or _reserve(case, products)
+        refusal = _admission(case, member) or refusal or _hoards(case, member, products)
+        refusal = refusal or _reserve(case, products)
         if refusal:
             case.refuse(refusal)
             return
@@ -79,6 +80,7 @@ class Ordering:
             is_new=True,
         )
         case.facts.sales.orders[order.id] = order
+        case.facts.sales.count_unpaid(order, 1)
         return order
 
     def _pin(self, case: Case, order: Order, member: Member, promoter: Member | None) -> None:
@@ -136,7 +138,9 @@ def pay(case: Case) -> None:
     if refusal:
         case.refuse(refusal)
         return
-    if order.state == "cancelled":
+    if order.unpaid:
+        case.facts.sales.count_unpaid(order, -1)
+    if order.state == "cancelled" or order.restocked:
         _revive(case, order)
     _transfer(case, order, "payment")
     before, first = order.net, order.paid == 0
@@ -166,6 +170,8 @@ def refund(case: Case) -> None:
         case.op("f", "refunded", 1)
     order.refunded += amount
     _revalue(case, order, before)
+    if case.event.facts.get("restock"):
+        _restock(case, order)
 
 
 def cancel(case: Case) -> None:
@@ -176,6 +182,7 @@ def cancel(case: Case) -> None:
     if order.state != "placed" or order.paid:
         case.refuse(Reason("order_cancelled" if order.state == "cancelled" else "order_paid"))
         return
+    case.facts.sales.count_unpaid(order, -1)
     order.state, order.closed_at, order.changed = "cancelled", case.now, True
     for line in order.lines:
         case.take(line.product_id, -line.quantity)
@@ -278,6 +285,20 @@ def _admission(case: Case, member: Member) -> Reason | None:
     return rules.closed(case.campaign, case.now)
 
 
+def _hoards(case: Case, member: Member, products: list[tuple[Product, Mapping[str, Any]]]) -> Reason | None:
+    """Why this buyer has to pay first: what is ordered and not paid keeps limited stock from others."""
+    if all(case.left(product.id) is None for product, _ in products):
+        return None
+    config, mine = case.campaign.config, case.facts.sales.unpaid.get((case.campaign.id, member.number))
+    orders, pieces = (mine.orders, mine.pieces) if mine else (0, 0)
+    if config["unpaid_orders"] and orders >= config["unpaid_orders"]:
+        return Reason("too_many_unpaid", {"most": config["unpaid_orders"]})
+    pieces += sum(asked["quantity"] for _, asked in products)
+    if config["unpaid_pieces"] and pieces > config["unpaid_pieces"]:
+        return Reason("too_many_reserved", {"most": config["unpaid_pieces"]})
+    return None
+
+
 def _reserve(case: Case, products: list[tuple[Product, Mapping[str, Any]]]) -> Reason | None:
     """Take everything from stock, or nothing."""
     wanted: dict[str, int] = {}
@@ -292,11 +313,11 @@ def _reserve(case: Case, products: list[tuple[Product, Mapping[str, Any]]]) -> R
 
 
 def _revive(case: Case, order: Order) -> None:
-    """A cancelled order is paid: it is on again, and short of stock only if others took the rest."""
+    """An order whose goods were free is paid: it is on again, short of stock only if others took the rest."""
     wanted: dict[str, int] = {}
     for line in order.lines:
         wanted[line.product_id] = wanted.get(line.product_id, 0) + line.quantity
-    order.state, order.closed_at = "placed", None
+    order.state, order.closed_at, order.restocked = "placed", None, False
     for product_id, quantity in wanted.items():
         left = case.left(product_id)
         if left is not None and left < quantity:
@@ -304,6 +325,19 @@ def _revive(case: Case, order: Order) -> None:
             quantity = left
         if quantity:
             case.take(product_id, quantity)
+
+
+def _restock(case: Case, order: Order) -> None:
+    """The merchant has the goods back: they can be sold again, once, when nothing is left paid."""
+    if order.restocked or order.state == "cancelled":
+        return
+    if order.paid == 0 or order.net:
+        case.draft.reasons.append(Reason("not_restocked"))
+        return
+    order.restocked = True
+    for line in order.lines:
+        case.take(line.product_id, -line.quantity)
+    case.draft.reasons.append(Reason("restocked", {"pieces": order.pieces}))
 
 
 def _amount(product: Product, asked: Mapping[str, Any]) -> int:

@@ -45,6 +45,11 @@ def touch(case: Case, member: Member) -> Member | None:
     sales, campaign_id = case.facts.sales, case.campaign.id
     known = sales.bindings.get((campaign_id, member.number))
     link = case.inviter()
+    if link and member.number in case.facts.ancestors.get((campaign_id, link.number), ()):
+        # Whoever one brought does not earn from what one buys: the loop would be a rebate on own purchases.
+        link = None
+        if case.event.kind == "order":
+            case.draft.reasons.append(Reason("loop"))
     touched = link.number if link and link is not member and as_seller(case, link).qualified else None
     inviter = case.facts.members.get((campaign_id, member.inviter_number))
     # Whoever may not promote does not keep a buyer from those who may.

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from growth_engine.plays.posting.questions import BY_NUMBER, STOCK, as_round
+from growth_engine.plays.posting.questions import ANCESTORS, BY_NUMBER, STOCK, as_round
 
 _ORDER = """
 json_build_array(o.id, o.campaign_id, o.contact_id, o.buyer, o.promoter, o.currency, o.total, o.paid,
                  o.refunded, o.state, o.fee_bp, o.fee, o.rule_version, o.placed_at, o.expires_at, o.paid_at,
-                 o.closed_at) AS row
+                 o.closed_at, o.restocked) AS row
 """
 
 _COMMISSION = """
@@ -34,7 +34,7 @@ SELECT {_ORDER} FROM asked, json_array_elements_text(asked.d -> 'orders') AS one
 CROSS JOIN LATERAL (SELECT * FROM orders WHERE id = one.value OFFSET 0) AS o
 """
 
-# Stock moves when an order is cancelled, and when a cancelled one is paid after all.
+# Stock moves when an order is cancelled or its goods come back, and when one of these is paid after all.
 _LINES = """
 SELECT json_build_array(l.order_id, l.line, l.product_id, l.sku, l.name, l.quantity, l.amount) AS row
 FROM asked
@@ -42,8 +42,8 @@ CROSS JOIN LATERAL (
   SELECT cancelling.value AS id FROM json_array_elements_text(asked.d -> 'lines') AS cancelling
   UNION
   SELECT o.id FROM json_array_elements_text(asked.d -> 'orders') AS one
-  CROSS JOIN LATERAL (SELECT id, state FROM orders WHERE id = one.value OFFSET 0) AS o
-  WHERE o.state = 'cancelled'
+  CROSS JOIN LATERAL (SELECT id, state, restocked FROM orders WHERE id = one.value OFFSET 0) AS o
+  WHERE o.state = 'cancelled' OR o.restocked
 ) AS wanted
 CROSS JOIN LATERAL (SELECT * FROM order_lines WHERE order_id = wanted.id OFFSET 0) AS l
 ORDER BY l.order_id, l.line
@@ -96,6 +96,19 @@ CROSS JOIN LATERAL (
   SELECT * FROM bindings WHERE campaign_id = one.campaign AND buyer = one.name OFFSET 0) AS b
 """
 
+# What buyers have ordered and not paid: it keeps stock from others.
+_UNPAID = """
+SELECT json_build_array(one.campaign, one.name, open.orders, open.pieces) AS row
+FROM asked, json_to_recordset(asked.d -> 'ordering') AS one (campaign text, name bigint)
+CROSS JOIN LATERAL (
+  SELECT count(*) AS orders, coalesce(sum(l.pieces), 0) AS pieces
+  FROM (SELECT id FROM orders
+        WHERE campaign_id = one.campaign AND buyer = one.name AND state = 'placed' AND paid = 0 OFFSET 0) AS o
+  CROSS JOIN LATERAL (
+    SELECT sum(quantity) AS pieces FROM order_lines WHERE order_id = o.id OFFSET 0) AS l
+  OFFSET 0) AS open
+"""
+
 # Everybody who may have a share in what these buyers buy: themselves, whoever brought them, whoever they
 # are bound to, and one more step up from each. Whose link was followed is among the names asked.
 _SELLERS = f"""
@@ -131,7 +144,9 @@ FIRST = as_round(
     due=_DUE,
     parties=_PARTIES,
 )
-#: Of buyers, once it is known who they are: whom they are bound to, and everybody above.
-SECOND = as_round(bindings=_BINDINGS, lineage=_LINEAGE, stocked=STOCK)
+#: Of buyers, once it is known who they are: whom they are bound to, everybody above, what they have not paid.
+SECOND = as_round(
+    bindings=_BINDINGS, lineage=_LINEAGE, stocked=STOCK, ordering=_UNPAID, descendants=ANCESTORS
+)
 #: Those people themselves.
 THIRD = as_round(numbers=BY_NUMBER, sellers=_SELLERS)

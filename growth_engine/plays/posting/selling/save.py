@@ -31,10 +31,10 @@ WITH doc AS MATERIALIZED (
     AS r ("order" text, line int, product text, sku text, name text, quantity int, amount bigint)
 ), moved_ AS (
   UPDATE orders SET paid = r.paid, refunded = r.refunded, state = r.state, fee = r.fee, paid_at = r.paid_at,
-    closed_at = r.closed_at
+    closed_at = r.closed_at, restocked = r.restocked
   FROM doc, json_to_recordset(%(moved)s::json)
     AS r (id text, paid bigint, refunded bigint, state text, fee bigint, paid_at timestamptz,
-          closed_at timestamptz)
+          closed_at timestamptz, restocked boolean)
   CROSS JOIN LATERAL (SELECT ctid FROM orders WHERE id = r.id OFFSET 0) AS kept
   WHERE orders.ctid = kept.ctid
 ), payments_ AS (
@@ -127,6 +127,7 @@ def _order_money(order: Order) -> dict[str, Any]:
     return {
         "id": order.id, "paid": order.paid, "refunded": order.refunded, "state": order.state,
         "fee": order.fee, "paid_at": order.paid_at, "closed_at": order.closed_at,
+        "restocked": order.restocked,
     }  # fmt: skip
 
 
