@@ -19,6 +19,7 @@ from growth_engine.inbox.payloads import (
     Followed,
     GroupChanged,
     MenuClicked,
+    PaymentNotice,
     Scanned,
     SubscriptionReport,
     TextReceived,
@@ -30,7 +31,7 @@ from growth_engine.reach.deliveries import To
 
 log = structlog.get_logger(__name__)
 
-OA, WECOM = "wechat_oa", "wecom"
+OA, WECOM, PAY = "wechat_oa", "wecom", "wechat_pay"
 _TRIGGERS = {
     "text": Trigger.MESSAGE,
     "message": Trigger.MESSAGE,
@@ -105,6 +106,20 @@ def answer_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> None:
     if isinstance(reply, TextReply):
         to = To(inbound.account, inbound.sender, _contact_of(ctx, inbound), inbound.occurred_at)
         deliveries.add(ctx, to, "text", f"reply:{inbound.account}:{inbound.identity}", {"text": reply.text})
+
+
+@interprets(PAY, "payment")
+def paid(ctx: Ctx, inbound: Inbound) -> None:
+    """A follower who paid may be written to for two days in the account they paid in (sheet §2.6)."""
+    said = inbound.payload
+    assert isinstance(said, PaymentNotice)
+    windows = Windows(ctx.parts.queue, ctx.parts.clock)
+    for account_id in queries.followed(ctx, said.app_id, said.openid):
+        try:
+            windows.open(account_id, said.openid, Trigger.PAYMENT, said.success_time or inbound.occurred_at)
+        except ChannelError as error:
+            log.warning("reach.window_not_opened", account=account_id, why=error.number)
+        deliveries.wake(ctx, account_id, said.openid)
 
 
 # ── WeCom ───────────────────────────────────────────────────────────────────────────────────────────────

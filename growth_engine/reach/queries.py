@@ -41,6 +41,21 @@ _FOLLOWERS = text(
 )
 
 
+def followed(ctx: Ctx, app_id: str, openid: str) -> Sequence[str]:
+    """The connected Official Accounts of this appid the person follows now: one, or none."""
+    return ctx.session.scalars(
+        select(Follower.account_id)
+        .join(ChannelAccount, ChannelAccount.id == Follower.account_id)
+        .where(
+            Follower.workspace_id == ctx.workspace_id,
+            Follower.person == openid,
+            Follower.here,
+            ChannelAccount.provider == "wechat_oa",
+            ChannelAccount.ids["appid"].as_string() == app_id,
+        )
+    ).all()
+
+
 def followers_of(ctx: Ctx, contact_ids: Sequence[str]) -> Sequence[Follower]:
     """Where a person is or was, the latest account first."""
     wanted = select(Follower).where(

@@ -9,11 +9,14 @@ import pytest
 from growth_engine.app import create_app
 from growth_engine.connections import queries as connections
 from growth_engine.inbox import reception
+from growth_engine.inbox.contract import Inbound
+from growth_engine.inbox.payloads import PaymentNotice
 from growth_engine.people import service as people
 from growth_engine.plays.models import Campaign
-from growth_engine.reach import deliveries, queries
+from growth_engine.reach import deliveries, interpreters, queries
 from growth_engine.reach.deliveries import To
 from growth_engine.sandbox import faults
+from growth_engine.sandbox.oa import windows
 from tests.factories.console import Console
 from tests.factories.stages import Stage
 
@@ -224,6 +227,43 @@ def test_what_the_platform_shuts_goes_the_next_best_way(stage: Stage) -> None:
     stage.work("reach.pick", "reach.deliver")
     assert stage.texts("A")[-1] == "<template>"
     assert states(stage, "A")[-1][0] == "sent"
+
+
+def test_who_paid_may_be_written_to_for_two_days(stage: Stage) -> None:
+    campaign = stage.campaign()
+    stage.inviter("A", campaign)
+    stage.later(minutes=5)
+    tell(stage, "A", *(f"news {number}" for number in range(7)))
+    stage.work()
+    assert {one[:2] for one in states(stage, "A") if one[0] != "sent"} == {("waiting", "person")}
+    a, world = stage.person("A"), stage.sandbox.world
+    with world.open():
+        windows.opened(world, stage.appid, a.openid(), "pay")
+    told = paid_by(stage, a.openid())
+    with stage.parts.open(stage.workspace) as ctx:
+        interpreters.paid(ctx, told)
+        interpreters.paid(ctx, paid_by(stage, "somebody-else"))
+    stage.work()
+    assert {one[0] for one in states(stage, "A")} == {"sent"}
+    stage.later(hours=47)
+    for number in range(7):
+        tell(stage, "A", f"more {number}")
+        stage.work()
+    assert {one[0] for one in states(stage, "A")} == {"sent"}
+    stage.later(hours=2)
+    tell(stage, "A", "too late")
+    stage.work()
+    assert states(stage, "A")[-1] == ("waiting", "person", "window_closed")
+
+
+def paid_by(stage: Stage, openid: str) -> Inbound:
+    now = stage.parts.clock.now()
+    notice = PaymentNotice(
+        app_id=stage.appid, mch_id="1", out_trade_no="1", transaction_id="1", trade_type="JSAPI",
+        trade_state="SUCCESS", openid=openid, total=1, payer_total=1, currency="CNY", attach="",
+        success_time=now,
+    )  # fmt: skip
+    return Inbound("wechat_pay", "chn_1", "ntf:1", "payment", now, openid, "1", notice)
 
 
 def test_asking_for_the_poster_gets_the_poster(stage: Stage) -> None:
