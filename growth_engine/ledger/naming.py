@@ -14,8 +14,6 @@ from growth_engine.ledger.contract import Event, PayloadMismatch, Posted, Receip
 
 #: Tries under one name; whoever needs more has a program that repeats what will never be taken.
 MOST_TRIES = 500
-#: Times the same content is handed in once more when the books took it for another's.
-SAME_AGAIN = 5
 
 
 class AlreadyRecorded(PayloadMismatch):
@@ -50,21 +48,17 @@ def submit(parts: Parts, event: Event, *, anew: bool = False) -> Receipt:
 
 def _submit_turn(parts: Parts, event: Event) -> Receipt | None:
     """The decision about this very content; ``None``: other content had the turn, and was refused."""
-    for _ in range(SAME_AGAIN):
-        try:
-            receipt: Receipt = parts.ledger.submit(event)
-        except PayloadMismatch:
-            with parts.open(event.workspace_id) as ctx:
-                told = queries.decision_named(ctx, event.source, event.key)
-            if told is None or told.accepted is None:
-                break
-            if told.facts == event.facts:
-                continue  # it came together with other content of its name, and was taken for that
-            if told.accepted:
-                raise AlreadyRecorded(told.facts) from None
-            return None
-        return receipt
-    raise Unavailable(N_("The books are busy. Please send the same request again."))
+    try:
+        receipt: Receipt = parts.ledger.submit(event)
+    except PayloadMismatch:
+        with parts.open(event.workspace_id) as ctx:
+            told = queries.decision_named(ctx, event.source, event.key)
+        if told is None or told.accepted is None:
+            raise Unavailable(N_("The books are busy. Please send the same request again.")) from None
+        if told.accepted:
+            raise AlreadyRecorded(told.facts) from None
+        return None
+    return receipt
 
 
 def _of(event: Event, turn: int) -> Event:

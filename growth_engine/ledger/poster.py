@@ -24,7 +24,6 @@ from growth_engine.ledger import journal
 from growth_engine.ledger.contract import (
     Connected,
     Event,
-    PayloadMismatch,
     Posted,
     Receipt,
     Received,
@@ -155,12 +154,22 @@ class Poster:
                 _fail(batch, error)
 
     def _take(self) -> tuple[str, list[Waiting]]:
-        """The next workspace's waiting Events; the workspace goes to the end of the line if some remain."""
+        """The next workspace's waiting Events; the workspace goes to the end of the line if some remain.
+
+        All of one name in a batch say the same: one that says something else is for the next batch, which
+        finds the first one stored.
+        """
         workspace_id = self._turns.popleft()
         queue = self._waiting[workspace_id]
         batch = [queue.popleft()]
-        alone = self._rules.alone(batch[0][0])
-        while queue and not alone and len(batch) < self._batch_limit and not self._rules.alone(queue[0][0]):
+        first = batch[0][0]
+        alone = self._rules.alone(first)
+        names = {(first.source, first.key): first}
+        while queue and not alone and len(batch) < self._batch_limit:
+            event = queue[0][0]
+            known = names.setdefault((event.source, event.key), event)
+            if self._rules.alone(event) or not _same(known, event):
+                break
             batch.append(queue.popleft())
         if queue:
             self._turns.append(workspace_id)
@@ -252,16 +261,8 @@ class Poster:
         for event, future in batch:
             name = (event.source, event.key)
             receipt = posting.receipts[name]
-            try:
-                same = posting.is_same(event)
-            except (TypeError, ValueError) as unwritable:
-                # No JSON, under a name another Event of the batch has: its own caller is told.
-                future.set_exception(unwritable)
-                continue
             if isinstance(receipt, GrowthError):
                 future.set_exception(receipt)
-            elif not same:
-                future.set_exception(PayloadMismatch())
             else:
                 future.set_result(_as_duplicate(receipt) if name in given else receipt)
             given.add(name)
@@ -325,6 +326,13 @@ class Poster:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _same(one: Event, other: Event) -> bool:
+    try:
+        return one is other or one.payload_hash() == other.payload_hash()
+    except (TypeError, ValueError):
+        return False  # one of them cannot be written as JSON, and fails by itself
 
 
 @contextmanager

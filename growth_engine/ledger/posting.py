@@ -42,12 +42,6 @@ class Posting:
         """How many of the Entries the database has been sent."""
         self._hashes: list[bytes] = []
         self.receipts: dict[tuple[str, str], Receipt | GrowthError] = {}
-        self._by_name = {(event.source, event.key): event for event in events}
-
-    def is_same(self, event: Event) -> bool:
-        """Whether ``event`` is the one of its name in this batch, or says the same."""
-        posted = self._by_name[event.source, event.key]
-        return event is posted or event.payload_hash() == posted.payload_hash()
 
     def load(self, rules: BatchRules) -> None:
         """Store the Events, load what the rules need, find those that were stored before.

@@ -100,6 +100,22 @@ def test_equal_keys_with_different_payloads_in_one_batch_are_told_apart(
     assert entries(parts, workspace) == 1
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["stored before", "new"])
+def test_who_repeats_an_event_is_answered_whatever_else_comes_under_its_name(
+    parts: Parts, workspace: str, campaign: str, known: bool
+) -> None:
+    first = join_event(parts, workspace, campaign, "anna")
+    other = dataclasses.replace(first, facts={"invite_token": "somebody"})
+    if known:
+        parts.ledger.submit(first)
+    outcomes = [
+        future.exception() or future.result() for future in parts.ledger.enqueue([first, other, first])
+    ]
+    assert [type(one) for one in outcomes] == [Posted, PayloadMismatch, Posted]
+    assert [one.duplicate for one in outcomes if isinstance(one, Posted)] == [known, True]
+    assert entries(parts, workspace) == 1
+
+
 def test_one_bad_event_is_kept_and_the_rest_go_on(
     parts: Parts, poster: Poster, workspace: str, campaign: str, clock: FixedClock, monkeypatch: Any
 ) -> None:
