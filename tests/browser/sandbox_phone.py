@@ -55,8 +55,9 @@ class SandboxPhone:
         self.home()
 
     def hand_to(self, name: str) -> None:
+        """Whoever was made last under this name."""
         self.drawer()
-        self.page.locator("button.person", has_text=name).click()
+        self.page.locator("button.person", has_text=name).last.click()
         expect(self.page.locator("body.drawer")).to_have_count(0)
 
     # -- chats -------------------------------------------------------------------------------------------

@@ -75,15 +75,14 @@ def counted(staff: Watched, campaign: str, people: int, invites: int) -> None:
 # -- following, bringing, leaving --------------------------------------------------------------------
 
 
-def test_a_friend_follows_through_a_poster_and_leaves_and_comes_back(
-    staff: Watched, phone: SandboxPhone
-) -> None:
+def a_brings_b(staff: Watched, phone: SandboxPhone) -> str:
+    """A follows and gets a poster, B follows through it and gets one of their own, A is told and counts one;
+    the campaign's page in the console. A holds the phone, with the account's chat open."""
     campaign = publish(staff, "saas-membership", "Sandbox")
     phone.make("小安")
     phone.follow()
     expect(phone.texts.first).to_contain_text("回复“海报”可再次获取")
     poster = phone.saved_picture()
-
     phone.make("小白")
     phone.scan(poster)
     expect(phone.texts.first).to_contain_text("你的页面")
@@ -93,7 +92,19 @@ def test_a_friend_follows_through_a_poster_and_leaves_and_comes_back(
     phone.open_chat()
     expect(phone.texts.last).to_contain_text("有好友通过你的邀请注册")
     counted(staff, campaign, people=2, invites=1)
+    return campaign
 
+
+def test_a_friend_follows_through_a_poster_and_the_inviter_is_told(
+    staff: Watched, phone: SandboxPhone
+) -> None:
+    a_brings_b(staff, phone)
+    assert phone.watched.problems == []
+
+
+@pytest.mark.drill
+def test_a_friend_leaves_and_comes_back(staff: Watched, phone: SandboxPhone) -> None:
+    campaign = a_brings_b(staff, phone)
     mine = phone.open_link("/me")
     expect(mine.locator(".h5-stats b").first).to_have_text("1")
     phone.hand_to("小白")
