@@ -111,7 +111,7 @@ def test_an_invite_that_does_not_count_still_lets_the_person_in(call: Caller, ca
 def test_what_cannot_be_decided_now_is_received(
     call: Caller, campaign: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Poster, "submit", lambda *_, **__: Received("lev_1"))
+    monkeypatch.setattr(Poster, "submit_many", lambda _, events, **__: [Received("lev_1") for _ in events])
     answer = call.post(
         f"/campaigns/{campaign}/participants", json={"contact": {"external_id": "a"}, "consent": True}
     )
@@ -124,7 +124,7 @@ def test_what_was_only_received_is_decided_when_asked_again(
 ) -> None:
     path, body = f"/campaigns/{campaign}/participants", {"contact": {"external_id": "a"}, "consent": True}
     with monkeypatch.context() as busy:
-        busy.setattr(Poster, "submit", lambda *_, **__: Received("lev_1"))
+        busy.setattr(Poster, "submit_many", lambda _, events, **__: [Received("lev_1") for _ in events])
         assert call.post(path, json=body, key="one").status_code == 202
 
     assert call.post(path, json=body, key="one").status_code == 201
