@@ -298,13 +298,14 @@ def test_a_registration_not_decided_yet_waits_and_then_arrives(
     app: Flask, parts: Parts, workspace: str, campaign: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Phone(app)
-    submit = parts.ledger.submit
-    monkeypatch.setattr(parts.ledger, "submit", lambda event, **_: Received("lev_waiting"))
+    submit = parts.ledger.submit_many
+    undecided = [Received("lev_waiting")]
+    monkeypatch.setattr(parts.ledger, "submit_many", lambda events, **_: undecided * len(events))
     assert ann.register(campaign, A).headers["Location"].endswith("/wait")
     ann.follow()
     assert "We have your registration" in ann.text()
     assert ann.answer.headers["Refresh"] == "3"
-    monkeypatch.setattr(parts.ledger, "submit", submit)
+    monkeypatch.setattr(parts.ledger, "submit_many", submit)
     assert "/me" in ann.get(f"/c/{campaign}/wait").headers["Location"]
     ann.follow()
     assert ann.invite_token()
