@@ -33,7 +33,8 @@ def hosts_of(settings: Settings) -> Hosts:
 
 
 def check(parts: Parts, workspace_id: str, account_id: str) -> str | None:
-    """Make one harmless call with the account's credentials; what is wrong, or None.
+    """Make one harmless call with the account's credentials; what is wrong (``reason: number`` where the
+    platform said no, a sentence where a key cannot be read), or None.
 
     A merchant that still has platform certificates gets them fetched as well. No transaction is open
     while the platform is asked.
@@ -52,7 +53,7 @@ def check(parts: Parts, workspace_id: str, account_id: str) -> str | None:
                 )
         error = None
     except ChannelError as refused:
-        error = str(refused)
+        error = f"{refused.reason.value}: {refused.number}" if refused.number else refused.reason.value
     except GrowthError as unusable:  # a key that cannot even be read
         error = str(unusable)
     with parts.open(workspace_id) as ctx:

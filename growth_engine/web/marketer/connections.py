@@ -23,6 +23,7 @@ from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_, translate
 from growth_engine.reach import deliveries
 from growth_engine.web import forms
+from growth_engine.web.marketer.deliveries import REASONS
 from growth_engine.web.navigation import NavItem
 
 bp = Blueprint("channels", __name__, url_prefix="/console/channels")
@@ -108,6 +109,7 @@ def show(account_id: str) -> str:
         connection=connection,
         standing=standing,
         reason_in=inbox.reason_in,
+        check_words=_check_words,
         url=url,
         problems=rules.problems_of(url, row.provider),
         providers=rules.PROVIDERS,
@@ -181,7 +183,7 @@ def forget(account_id: str) -> Response:
 def check(account_id: str) -> Response:
     error = checking.check(web.parts(), web.check_place().id, account_id)
     if error:
-        flash(_("The platform says no: %(why)s", why=error), "danger")
+        flash(_("The platform says no: %(why)s", why=_check_words(error)), "danger")
     else:
         with web.ctx() as ctx:
             deliveries.wake_account(ctx, account_id)
@@ -205,6 +207,15 @@ def enable(account_id: str) -> Response:
         service.enable(ctx, account_id)
     flash(_("The channel is in use again."), "success")
     return redirect(url_for("channels.show", account_id=account_id))
+
+
+def _check_words(error: str) -> str:
+    """What trying the credentials ended in (``reason: number``), in words, with the platform's number."""
+    reason, _colon, number = error.partition(": ")
+    if reason not in REASONS:
+        return error
+    words = translate(REASONS[reason])
+    return f"{words} ({number})" if number else words
 
 
 def _form(provider: str, *, connecting: bool = True) -> schemas.ChannelForm:

@@ -165,6 +165,20 @@ def test_an_account_whose_keys_are_lost_still_has_a_page(
     assert "GROWTH_SECRET_KEY has changed" in console.get(f"/console/channels/{account_id}")
 
 
+def test_keys_the_platform_refuses_are_shown_in_words_with_its_number(
+    console: Console, parts: Parts, workspace: str
+) -> None:
+    account_id = connect_oa(parts, workspace)
+    with parts.open(workspace) as ctx:
+        service.note_check(ctx, account_id, "credentials: 40164")
+    page = console.get(f"/console/channels/{account_id}")
+    assert "list of addresses are wrong. (40164)" in page
+    assert "Keys refused" in page
+    with parts.open(workspace) as ctx:
+        service.note_check(ctx, account_id, None)
+    assert "Keys refused" not in console.get(f"/console/channels/{account_id}")
+
+
 def test_only_administrators_see_channels_and_only_their_own(
     app: Flask, console: Console, parts: Parts, workspace: str
 ) -> None:
