@@ -170,7 +170,7 @@ def order(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> No
     if (number := _named(e, facts, draft)) is None:
         return
     member, config = _about(e, number, draft), e.world.config
-    if problem := _order_problem(e, facts, member):
+    if problem := _order_problem(e, facts, number):
         draft.refuse(problem[0], **problem[1])
         return
     _take(e, _wanted(facts["lines"]), 1)
@@ -214,8 +214,8 @@ def order(e: Engine, facts: Facts, at: datetime, made: Made, draft: Draft) -> No
         e.shares[share["id"]] = share
 
 
-def _order_problem(e: Engine, facts: Facts, member: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    currency, wanted = e.world.config["currency"], dict[str, int]()
+def _order_problem(e: Engine, facts: Facts, number: int) -> tuple[str, dict[str, Any]] | None:
+    member, currency, wanted = e.members[number], e.world.config["currency"], dict[str, int]()
     if member["state"] == "blocked" or e.merged.get(member["contact"], member["contact"]) in e.blocked:
         return "blocked", {}
     if facts["currency"] != currency:
@@ -229,7 +229,7 @@ def _order_problem(e: Engine, facts: Facts, member: Mapping[str, Any]) -> tuple[
     if any(_left(e, line["sku"]) is not None for line in facts["lines"]):
         mine = [
             one for one in e.orders.values()
-            if one["contact"] == member["contact"] and one["state"] == "placed" and not one["paid"]
+            if one["buyer"] == number and one["state"] == "placed" and not one["paid"]
         ]  # fmt: skip
         pieces = sum(sum(_wanted(one["lines"]).values()) for one in mine)
         if 0 < e.world.config["unpaid_orders"] <= len(mine):
