@@ -130,7 +130,15 @@ def test_every_reason_can_be_said() -> None:
     params = {"level": 1, "member": 2, "currency": "CNY", "amount": 100, "due": 250, "left": 3, "until": None}
     params |= {"count": 2, "reason": "why", "by": "stf_1", "tier": "gold", "note": ""}
     params |= {"sku": "book", "name": "Book", "given": "USD", "wanted": "CNY", "cap": 1, "most": 1}
-    params |= {"paid_out": "CNY", "minimum": 100, "most_amount": 100, "limit": 100, "debt": 1, "available": 1}
+    params |= {
+        "paid_out": "CNY",
+        "minimum": 100,
+        "most_amount": 100,
+        "limit": 100,
+        "debt": 1,
+        "available": 1,
+        "pieces": 2,
+    }
     for code in REASONS:
         assert reason_text(Reason(code, params))
     said = reason_text(Reason("commission_cap", {"currency": "CNY", "amount": 100, "due": 250}))
