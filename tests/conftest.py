@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -300,6 +300,18 @@ def live() -> Iterator[Live]:
         yield product.start()
     finally:
         product.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the running product printed last stands beside the failure of a test that used it."""
+    report = yield
+    product = getattr(item, "funcargs", {}).get("live")
+    if report.failed and isinstance(product, Live):
+        report.sections.append(("printed by the product", product.screen[-8_000:]))
+    return report
 
 
 @pytest.fixture(scope="session")
