@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import structlog
 from flask import Blueprint, Flask, Request
@@ -21,11 +20,12 @@ from growth_engine.connections.checking import hosts_of
 from growth_engine.context import Parts
 from growth_engine.kit import discovery, i18n, jobs, rest, web
 from growth_engine.kit.clock import Clock, SystemClock
-from growth_engine.kit.errors import GrowthError, Misconfigured
+from growth_engine.kit.errors import Misconfigured
 from growth_engine.kit.ids import Ids
 from growth_engine.kit.redis import queue_client
 from growth_engine.kit.tx import Database
-from growth_engine.ledger.mirror import BookKey, Mirror
+from growth_engine.ledger.mirror import Mirror
+from growth_engine.ledger.mirroring import Mirroring
 from growth_engine.ledger.poster import Poster
 from growth_engine.plays.posting.batch import Rules
 from growth_engine.settings import Settings
@@ -58,7 +58,7 @@ def build_parts(
         clock=clock,
         ids=ids,
         rules=Rules(ids, fees={"free": settings.platform_fee_bp, "member": settings.platform_fee_member_bp}),
-        mirrored=_mirrored(mirror, bell),
+        mirrored=Mirroring(mirror, bell.ring),
         ring=bell.ring,
     )
     gear = Gear(queue=queue, clock=clock, ids=ids, hosts=hosts_of(settings))
@@ -76,23 +76,6 @@ def build_parts(
         gear=gear,
         close_hooks=[db.close, queue.close, mirror.close, gear.close, poster.close],
     )
-
-
-def _mirrored(
-    mirror: Mirror, bell: jobs.RqBell
-) -> Callable[[str, str, Sequence[tuple[int, list[Any]]]], None]:
-    """What the poster calls after a commit: the journal is safe, a mirror in trouble catches up later."""
-
-    def apply(workspace_id: str, book_id: str, entries: Sequence[tuple[int, list[Any]]]) -> None:
-        try:
-            behind = mirror.apply(BookKey(workspace_id, book_id), entries).gap
-        except GrowthError as error:
-            log.warning("mirror.behind", workspace=workspace_id, book=book_id, code=error.code)
-            behind = True
-        if behind:
-            bell.ring("ledger.mirror", workspace_id)
-
-    return apply
 
 
 class _FlashSessions(SecureCookieSessionInterface):

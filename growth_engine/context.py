@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +43,8 @@ class Bell(Protocol):
 
     def ring(self, job: str, workspace_id: str) -> None: ...
 
+    def ring_all(self, jobs: Sequence[str], workspace_id: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -76,8 +78,8 @@ class Parts:
         rings: list[str] = []
         with self.db.transaction(workspace_id, lazily=lazily) as session:
             yield Ctx(self, session, workspace_id, actor, rings)
-        for job in dict.fromkeys(rings):
-            self.bell.ring(job, workspace_id)
+        if rings:
+            self.bell.ring_all(list(dict.fromkeys(rings)), workspace_id)
 
     def close(self) -> None:
         for hook in reversed(self.close_hooks):

@@ -65,7 +65,7 @@ class Settings:
     """Region of phone numbers written without a country code (ISO 3166)."""
     web_workers: int = 1
     """Web processes; each has its own poster thread."""
-    web_threads: int = 32
+    web_threads: int = 64
     """Request threads of each web process."""
     platform_fee_bp: int = 100
     """What the platform charges on paid orders, in basis points (100 = 1 %); 0 for nothing."""

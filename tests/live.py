@@ -148,5 +148,5 @@ class Live:
         return found
 
     def pid(self, child: str) -> int:
-        """The process id of a child by its name: PostgreSQL, Valkey, web, worker 1, cron."""
+        """The process id of a child by its name: PostgreSQL, Valkey, web, worker 1, callbacks, cron."""
         return int(self.run_json()["children"][child]["pid"])

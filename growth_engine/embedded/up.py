@@ -188,7 +188,7 @@ def _start(
     console.print("Web, workers and cron start …")
     web = _program("web", ["web"], environment)
     others = [_program(f"worker {n + 1}", ["worker"], environment) for n in range(settings.rq_workers)]
-    others.append(_program("cron", ["cron"], environment))
+    others += [_program(name, [name], environment) for name in ("callbacks", "cron")]
     supervisor.start(web, *others)
     supervisor.wait_until(_healthy(settings), WEB_SECONDS, lambda: "see its lines above", [web, *others])
     if sandbox:

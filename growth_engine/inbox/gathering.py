@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -14,16 +14,12 @@ from growth_engine.context import Parts
 from growth_engine.inbox import handling
 from growth_engine.inbox.contract import PassiveReply
 from growth_engine.inbox.handling import Attempt
-from growth_engine.inbox.interpreting import InterpretTogether
+from growth_engine.inbox.interpreting import InterpretTogether, together_of
 
 log = structlog.get_logger(__name__)
 
 #: Messages understood in one transaction at most.
 MOST = 200
-#: Batches on their way at once: while one waits for its decisions, the next is read. Measured: one alone does
-#: three quarters of what two do, more than two get too small.
-BATCHES = 2
-
 Replied = Future[PassiveReply | None]
 Alone = Callable[[str, Attempt, Replied], None]
 """Understands one message of a workspace by itself, elsewhere, and fulfils its future."""
@@ -38,15 +34,18 @@ class _Waiting:
 
 
 class Gathering:
-    """A few threads of its own, started when first needed and ended by ``close``. Whatever waits is taken;
-    there is no artificial wait."""
+    """A thread of its own, started when first needed and ended by ``close``. Whatever waits is taken, there
+    is no artificial wait.
+
+    One: two would take half as many each, and half of what a small batch costs does not depend on its size.
+    """
 
     def __init__(self, parts: Parts, alone: Alone) -> None:
         self._parts = parts
         self._alone = alone
         self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Condition()
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
         self._closed = False
 
     def put(self, workspace_id: str, together: InterpretTogether, attempt: Attempt) -> Replied:
@@ -54,8 +53,9 @@ class Gathering:
         waiting = _Waiting(workspace_id, together, attempt)
         with self._wake:
             self._waiting.append(waiting)
-            if len(self._threads) < BATCHES:
-                self._start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="inbox-gathering", daemon=True)
+                self._thread.start()
             self._wake.notify()
         return waiting.replied
 
@@ -63,14 +63,9 @@ class Gathering:
         """Understand what waits, then stop."""
         with self._wake:
             self._closed = True
-            self._wake.notify_all()
-        for thread in self._threads:
-            thread.join()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="inbox-gathering", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -115,3 +110,21 @@ class Gathering:
 
 def _go_together(batch: list[_Waiting], one: _Waiting) -> bool:
     return not batch or (batch[0].workspace_id, batch[0].together) == (one.workspace_id, one.together)
+
+
+def rounds(attempts: Sequence[Attempt]) -> Iterator[tuple[InterpretTogether | None, list[Attempt]]]:
+    """Attempts of one workspace as they may go together: one of each sender at a time, in the order they
+    came; with None those of a kind that is understood alone."""
+    left = list(attempts)
+    while left:
+        together = together_of(left[0].inbound.provider, left[0].inbound.kind)
+        batch: list[Attempt] = []
+        later: list[Attempt] = []
+        senders: set[tuple[str, str]] = set()
+        for one in left:
+            sender = one.inbound.account, one.inbound.sender
+            same = together_of(one.inbound.provider, one.inbound.kind) is together
+            (batch if same and sender not in senders else later).append(one)
+            senders.add(sender)
+        yield together, batch
+        left = later

@@ -1,12 +1,11 @@
-"""Writes the callbacks of all request threads down together: in a storm one commit serves many."""
+"""Reads the callbacks of all requests and writes them down together: in a storm one commit serves many."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,39 +30,79 @@ MOST = 200
 PATIENCE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+Then = Callable[[list[Stored]], "Future[Any] | None"]
+
+
+@dataclass(slots=True)
 class _Waiting:
     workspace_id: str
-    drafts: Sequence[Draft] = ()
+    read: Callable[[], Sequence[Draft]] | None = None
+    then: Then | None = None
     settled: Settled | None = None
-    stored: Future[list[Stored]] = field(default_factory=Future)
+    drafts: Sequence[Draft] = ()
+    rows: list[Stored] | None = None
+    """As they lie there now; set by the commit."""
+    over: queue.SimpleQueue[list[Stored] | BaseException] = field(default_factory=queue.SimpleQueue)
+    """One answer. A Future's lock would be asked for once more by whoever wakes up."""
+
+    def go_on(self, rows: list[Stored]) -> None:
+        """It is written down: wake the request now, or when what begins with it is over."""
+        self.rows = rows
+        begun = self.then(rows) if self.then is not None else None
+        if begun is None:
+            self.over.put(rows)
+        else:
+            begun.add_done_callback(lambda _: self.over.put(rows))
 
 
 class Intake:
-    """One thread of its own, started when it is first needed and ended by ``close``."""
+    """One thread of its own, started when it is first needed and ended by ``close``.
 
-    def __init__(self, parts: Parts) -> None:
+    It reads what comes, too, and hands it on: a request that did so itself would have to get the
+    interpreter's lock back at each of these steps, among sixty others that want it. ``after`` is called
+    after each commit.
+    """
+
+    def __init__(self, parts: Parts, after: Callable[[], None] = lambda: None) -> None:
         self._parts = parts
+        self._after = after
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._conn: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
 
-    def put(self, workspace_id: str, drafts: Sequence[Draft]) -> list[Stored]:
-        """Write messages down durably; returns after the commit, or raises what prevented it."""
-        return self._put(_Waiting(workspace_id, drafts))
+    def put(
+        self,
+        workspace_id: str,
+        read: Callable[[], Sequence[Draft]],
+        then: Then | None = None,
+        seconds: float = PATIENCE_SECONDS,
+    ) -> list[Stored]:
+        """Write messages down durably; returns after the commit, or raises what prevented it.
+
+        ``read`` says what to write, ``then`` is given what was written and may begin something: both are
+        called on the intake's thread and must not wait. Returns when that is over, or after ``seconds``.
+        """
+        return self._put(_Waiting(workspace_id, read, then), seconds)
 
     def settle(self, workspace_id: str, done: Settled) -> None:
         """Mark a message as done, together with others and with what comes in; returns after the commit."""
-        self._put(_Waiting(workspace_id, settled=done))
+        self._put(_Waiting(workspace_id, settled=done), PATIENCE_SECONDS)
 
-    def _put(self, waiting: _Waiting) -> list[Stored]:
+    def _put(self, waiting: _Waiting, seconds: float) -> list[Stored]:
         self._start()
         self._queue.put(waiting)
-        try:
-            return waiting.stored.result(timeout=PATIENCE_SECONDS)
-        except NotYet:
-            raise Unavailable from None  # perhaps it is stored yet; sent again, it is counted
+        for patience in (seconds, max(0.0, PATIENCE_SECONDS - seconds)):
+            try:
+                answer = waiting.over.get(timeout=patience)
+            except queue.Empty:
+                if waiting.rows is not None:
+                    return waiting.rows
+                continue
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+        raise Unavailable  # perhaps it is stored yet; sent again, it is counted
 
     def close(self) -> None:
         with self._lock:
@@ -85,10 +124,11 @@ class Intake:
         while (first := self._queue.get()) is not None:
             batch, ends = self._batch(first)
             by_workspace: dict[str, list[_Waiting]] = {}
-            for one in batch:
+            for one in filter(_read, batch):
                 by_workspace.setdefault(one.workspace_id, []).append(one)
             for workspace_id, several in by_workspace.items():
                 self._write(workspace_id, several)
+            self._after()
             if ends:
                 return
 
@@ -115,18 +155,18 @@ class Intake:
         except psycopg.OperationalError as error:
             log.warning("inbox.database_unavailable", error=type(error).__name__)
             for one in several:
-                one.stored.set_exception(Unavailable())
+                one.over.put(Unavailable())
             return
         except BaseException as error:
             # One that the database refuses must not take the others with it.
             if len(several) == 1:
-                several[0].stored.set_exception(error)
+                several[0].over.put(error)
             else:
                 for one in several:
                     self._write(workspace_id, [one])
             return
         for one in several:
-            one.stored.set_result(stored[: len(one.drafts)])
+            one.go_on(stored[: len(one.drafts)])
             stored = stored[len(one.drafts) :]
 
     def _store(self, workspace_id: str, drafts: Sequence[Draft], settled: Sequence[Settled]) -> list[Stored]:
@@ -172,3 +212,13 @@ class Intake:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _read(waiting: _Waiting) -> bool:
+    """Whether there is something to write; what was wrong is told to whoever waits."""
+    try:
+        waiting.drafts = waiting.read() if waiting.read is not None else ()
+    except BaseException as error:
+        waiting.over.put(error)
+        return False
+    return True

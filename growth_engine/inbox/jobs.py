@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import handling, queries, service
 from growth_engine.inbox.contract import Inbound
+from growth_engine.inbox.gathering import rounds
 from growth_engine.inbox.handling import Attempt
 from growth_engine.inbox.interpreting import InterpretTogether, together_of
 from growth_engine.kit.errors import GrowthError
@@ -46,20 +47,13 @@ def _together(
 ) -> list[Row[Any]]:
     """Understand messages of one kind together; those left over, to be tried alone."""
     said = _said(parts, workspace_id, [one.id for one in several])
-    waiting = [Attempt(one.id, one.attempts, said[one.id]) for one in several if one.id in said]
-    while waiting:
-        # One of each sender at a time, in the order they came.
-        firsts = {_sender(one): one for one in reversed(waiting)}
-        batch = [one for one in waiting if firsts[_sender(one)] is one]
-        waiting = [one for one in waiting if firsts[_sender(one)] is not one]
+    for _, batch in rounds(
+        [Attempt(one.id, one.attempts, said[one.id]) for one in several if one.id in said]
+    ):
         _, alone = handling.interpret_together(parts, workspace_id, together, batch)
         for one in alone:
             handling.interpret(parts, workspace_id, one.message_id, one.number, inbound=one.inbound)
     return [one for one in several if one.id not in said]
-
-
-def _sender(of: Attempt) -> tuple[str, str]:
-    return of.inbound.account, of.inbound.sender
 
 
 def _said(parts: Parts, workspace_id: str, ids: Sequence[str]) -> dict[str, Inbound]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from growth_engine.context import Ctx
 from growth_engine.inbox.contract import Inbound
 from growth_engine.inbox.models import InboxMessage
 from growth_engine.inbox.providers import provider
-from growth_engine.kit.errors import NotFound
+from growth_engine.kit.errors import GrowthError, NotFound
 from growth_engine.kit.i18n import N_
 
 STATES = ("received", "done", "unknown", "failed", "refused")
@@ -80,11 +81,30 @@ def failed(ctx: Ctx) -> Sequence[InboxMessage]:
 
 def inbounds(of: InboxMessage) -> list[Inbound]:
     """What a stored message says, read again from its content; none when that is gone."""
-    if not of.content:
+    return _said(of.provider, of.account_id, of.identity, of.content)
+
+
+def first_attempts(ctx: Ctx, message_ids: Sequence[str]) -> Mapping[str, Inbound]:
+    """What messages say whose first attempt is still to be made; those that cannot be read are left out."""
+    wanted = select(
+        InboxMessage.id,
+        InboxMessage.provider,
+        InboxMessage.account_id,
+        InboxMessage.identity,
+        InboxMessage.content,
+    ).where(InboxMessage.id.in_(message_ids), InboxMessage.state == "received", InboxMessage.attempts == 1)
+    said: dict[str, Inbound] = {}
+    for row in ctx.session.execute(wanted):
+        with contextlib.suppress(GrowthError, ValueError):  # the job tries it alone, and writes that down
+            found = _said(row.provider, row.account_id, row.identity, row.content)
+            said.update((row.id, one) for one in found[:1])
+    return said
+
+
+def _said(of: str, account_id: str, identity: str, content: bytes | None) -> list[Inbound]:
+    if not content:
         return []
-    return [
-        one for one in provider(of.provider).parse(of.content, of.account_id) if one.identity == of.identity
-    ]
+    return [one for one in provider(of).parse(content, account_id) if one.identity == identity]
 
 
 def reason_in(error: str | None) -> str:

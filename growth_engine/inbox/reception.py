@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass, field
 
 import structlog
 
 from growth_engine.connections import service as connections
 from growth_engine.context import Parts
-from growth_engine.inbox import handling, service
+from growth_engine.inbox import service
 from growth_engine.inbox.accounts import LOOK_AGAIN_SECONDS, REMEMBER_SECONDS, Accounts, Known
+from growth_engine.inbox.beside import Beside
 from growth_engine.inbox.contract import (
     Inbound,
     PassiveReply,
@@ -23,12 +24,13 @@ from growth_engine.inbox.contract import (
     Request,
     Verified,
 )
-from growth_engine.inbox.gathering import Gathering, Replied
+from growth_engine.inbox.gathering import Replied
 from growth_engine.inbox.handling import Asker, Attempt
 from growth_engine.inbox.intake import Intake
 from growth_engine.inbox.interpreting import together_of
 from growth_engine.inbox.providers import providers
-from growth_engine.inbox.service import Stored
+from growth_engine.inbox.service import Draft, Stored
+from growth_engine.inbox.understanding import Understanding
 from growth_engine.kit.errors import NotFound
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.ratelimit import RateLimiter
@@ -47,6 +49,10 @@ COMMIT_SECONDS = 1.0
 REFUSED_PER_MINUTE = 30
 
 
+#: Larger bodies are read by their own request: nobody else waits for that.
+SMALL_BYTES = 16 * 1024
+
+
 class UnknownAddress(NotFound):
     code = "unknown_webhook"
     message = N_("No channel is connected at this address.")
@@ -54,6 +60,25 @@ class UnknownAddress(NotFound):
 
 def _too_large() -> Refused:
     return Refused(N_("The callback is larger than any the platform sends."), code="too_large", status=413)
+
+
+@dataclass(slots=True)
+class _Case:
+    """A callback on its way."""
+
+    provider: Provider
+    known: Known
+    request: Request
+    until: float
+    """When the request stops waiting for a reply."""
+    verified: Verified | None = None
+    begun: dict[str, tuple[Asker, Replied]] = field(default_factory=dict)
+    """Those of its messages that are being understood."""
+
+
+def _is_ours(one: Stored) -> bool:
+    """Whether the first attempt at a message is ours to make."""
+    return one.fresh and one.state == "received"
 
 
 class Desk:
@@ -67,10 +92,9 @@ class Desk:
         self._seconds = seconds
         self._number = places or max(4, parts.settings.web_threads - FREE_THREADS)
         self._places = threading.BoundedSemaphore(self._number)
-        self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
-        self._intake = Intake(parts)
-        self._gathering = Gathering(parts, self._alone)
+        self._intake = Intake(parts, after=lambda: self._beside.flush())
+        self._here = Understanding(parts, self._number, self._intake.settle)
+        self._beside = Beside(parts, self._here)
         self._limit = RateLimiter(parts.queue, REFUSED_PER_MINUTE)
         self.accounts = Accounts(parts, seconds)
 
@@ -93,9 +117,8 @@ class Desk:
                 return self._refuse(provider, account_id, request, error)
 
     def close(self) -> None:
-        self._gathering.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+        self._beside.close()
+        self._here.close()
         self._intake.close()
 
     # -- believing ---------------------------------------------------------------------------------------
@@ -114,12 +137,51 @@ class Desk:
             reply = provider.challenge(request, known.account)
             self._note_first_call(known)
             return reply
-        verified = provider.verify(request, known.account)
-        inbounds = service.read(provider, verified.content, account_id, request.received_at)
-        drafts = service.drafts(self._parts.ids, known.account, request, verified, inbounds)
-        stored = self._intake.put(known.workspace_id, drafts)
+        until = started + provider.answer_seconds - RESERVE_SECONDS
+        case = _Case(provider, known, request, until)
+        stored = self._written(case)
         self._note_first_call(known)
-        return self._answer(provider, known, verified, stored, started)
+        return self._answer(case, stored)
+
+    def _written(self, case: _Case) -> list[Stored]:
+        """Written down, and understood too when that can begin at once."""
+
+        def read() -> list[Draft]:
+            provider, account, request = case.provider, case.known.account, case.request
+            case.verified = provider.verify(request, account)
+            inbounds = service.read(provider, case.verified.content, account.id, request.received_at)
+            return service.drafts(self._parts.ids, account, request, case.verified, inbounds)
+
+        if len(case.request.body) > SMALL_BYTES:
+            drafts = read()
+            return self._intake.put(case.known.workspace_id, lambda: drafts)
+        seconds = max(0.0, case.until - self._seconds())
+        return self._intake.put(case.known.workspace_id, read, lambda rows: self._begin(case, rows), seconds)
+
+    def _begin(self, case: _Case, stored: Sequence[Stored]) -> Replied | None:
+        """Called by the intake: the one message of a callback that is understood together with others."""
+        if len(stored) != 1 or self._seconds() >= case.until:
+            return None
+        (one,) = stored
+        if together_of(one.inbound.provider, one.inbound.kind) is None or not _is_ours(one):
+            return None
+        return self._begun(case, one) if self._places.acquire(blocking=False) else None
+
+    def _begun(self, case: _Case, one: Stored) -> Replied:
+        """Have a message understood, in the place that was taken for it."""
+        workspace_id, asker = case.known.workspace_id, Asker()
+        attempt = Attempt(one.id, 1, one.inbound, asker)
+        task: Replied | None = None
+        try:
+            if together_of(one.inbound.provider, one.inbound.kind) is not None:
+                task = self._beside.begin(workspace_id, attempt, case.until - self._seconds())
+            task = task or self._here.begin(workspace_id, attempt)
+        except BaseException:
+            self._places.release()
+            raise
+        task.add_done_callback(lambda _: self._places.release())
+        case.begun[one.id] = asker, task
+        return task
 
     def _note_first_call(self, known: Known) -> None:
         if known.state != "waiting":
@@ -138,70 +200,35 @@ class Desk:
 
     # -- answering ---------------------------------------------------------------------------------------
 
-    def _answer(
-        self, provider: Provider, known: Known, verified: Verified, stored: list[Stored], started: float
-    ) -> Reply:
-        until = started + provider.answer_seconds - RESERVE_SECONDS
+    def _answer(self, case: _Case, stored: Sequence[Stored]) -> Reply:
+        assert case.verified is not None
         answer: tuple[Inbound, PassiveReply] | None = None
         for one in stored:
             reply = one.reply
-            if one.fresh and one.state == "received":
-                reply = self._interpret(known.workspace_id, one, until)
+            if _is_ours(one):
+                reply = self._interpret(case, one)
             if reply is not None:
                 answer = answer or (one.inbound, reply)
-        ids = self._parts.ids
-        return provider.acknowledge(
-            known.account, verified, answer, now=self._parts.clock.now(), random=ids.token(16).encode()
+        return case.provider.acknowledge(
+            case.known.account,
+            case.verified,
+            answer,
+            now=self._parts.clock.now(),
+            random=self._parts.ids.token(16).encode(),
         )
 
-    def _interpret(self, workspace_id: str, one: Stored, until: float) -> PassiveReply | None:
+    def _interpret(self, case: _Case, one: Stored) -> PassiveReply | None:
         """Understand a message while its request waits, as long as there is a place and time."""
-        if not self._places.acquire(timeout=max(0.0, min(PLACE_SECONDS, until - self._seconds()))):
-            self._leave_to_the_job(workspace_id, one.id)
-            return None
-        asker = Asker()
+        if one.id not in case.begun:
+            seconds = max(0.0, min(PLACE_SECONDS, case.until - self._seconds()))
+            if not self._places.acquire(timeout=seconds):
+                self._leave_to_the_job(case.known.workspace_id, one.id)
+                return None
+            self._begun(case, one)
+            self._beside.flush()
+        asker, task = case.begun[one.id]
         try:
-            task = self._begun(workspace_id, one, asker)
-        except BaseException:
-            self._places.release()
-            raise
-        task.add_done_callback(lambda _: self._places.release())
-        return self._reply_of(task, asker, until)
-
-    def _begun(self, workspace_id: str, one: Stored, asker: Asker) -> Replied:
-        together = together_of(one.inbound.provider, one.inbound.kind)
-        attempt = Attempt(one.id, 1, one.inbound, asker)
-        if together is not None:
-            return self._gathering.put(workspace_id, together, attempt)
-        return self._by_itself(workspace_id, attempt)
-
-    def _by_itself(self, workspace_id: str, attempt: Attempt) -> Replied:
-        return self._threads().submit(
-            handling.interpret,
-            self._parts,
-            workspace_id,
-            attempt.message_id,
-            attempt.number,
-            inbound=attempt.inbound,
-            asker=attempt.asker,
-            together=self._intake.settle,
-        )
-
-    def _alone(self, workspace_id: str, attempt: Attempt, replied: Replied) -> None:
-        """One that did not go with the others."""
-
-        def hand_on(task: Replied) -> None:
-            error = task.exception()
-            if error is not None:
-                replied.set_exception(error)
-            else:
-                replied.set_result(task.result())
-
-        self._by_itself(workspace_id, attempt).add_done_callback(hand_on)
-
-    def _reply_of(self, task: Replied, asker: Asker, until: float) -> PassiveReply | None:
-        try:
-            return task.result(timeout=max(0.0, until - self._seconds()))
+            return task.result(timeout=max(0.0, case.until - self._seconds()))
         except NotYet:
             if asker.leave():
                 return None  # it goes on; a reply takes another way
@@ -215,9 +242,3 @@ class Desk:
     def _leave_to_the_job(self, workspace_id: str, message_id: str) -> None:
         with self._parts.open(workspace_id) as ctx:
             service.hand_over(ctx, message_id)
-
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._number, thread_name_prefix="inbox")
-            return self._pool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -98,12 +98,20 @@ class RqBell:
         self._queues: dict[str, Queue] = {}
 
     def ring(self, job: str, workspace_id: str) -> None:
+        self.ring_all([job], workspace_id)
+
+    def ring_all(self, jobs: Sequence[str], workspace_id: str) -> None:
+        """Several doorbells with one way to Redis and back."""
         try:
-            if self._redis.set(bell_key(job, workspace_id), "1", nx=True, ex=BELL_SECONDS):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job in jobs:
+                    pipe.set(bell_key(job, workspace_id), "1", nx=True, ex=BELL_SECONDS)
+                unrung = [job for job, set_now in zip(jobs, pipe.execute(), strict=True) if set_now]
+            for job in unrung:
                 self._enqueue(job, workspace_id)
         except (RedisError, OSError) as error:
             # The rows are committed; cron rings for them when Redis is back.
-            log.warning("doorbell not rung", job=job, workspace=workspace_id, error=str(error))
+            log.warning("doorbell not rung", jobs=list(jobs), workspace=workspace_id, error=str(error))
 
     def _enqueue(self, job: str, workspace_id: str) -> None:
         declared = registry.get(job)

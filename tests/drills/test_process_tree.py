@@ -40,7 +40,7 @@ def _gone(processes: list[psutil.Process]) -> list[psutil.Process]:
 # -- kill -9 of every child ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("child", ["web", "worker 1", "worker 2", "cron", "Valkey", "PostgreSQL"])
+@pytest.mark.parametrize("child", ["web", "worker 1", "worker 2", "callbacks", "cron", "Valkey", "PostgreSQL"])
 def test_a_killed_child_is_noticed_within_a_second_and_started_again(tree: Live, child: str) -> None:
     until(tree.healthy, 60, "all parts are up before the kill")
     old, seen = tree.pid(child), len(tree.screen)
@@ -273,6 +273,6 @@ def test_given_addresses_are_used_instead_of_embedded_servers(
         "QUEUE_REDIS_URL": valkey,
     }
     product.start()
-    assert set(product.run_json()["children"]) == {"web", "worker 1", "cron"}
+    assert set(product.run_json()["children"]) == {"web", "worker 1", "callbacks", "cron"}
     assert not (product.data_dir / "pg").exists()
     assert product.stop() == 0

@@ -585,11 +585,11 @@ def test_one_the_database_refuses_does_not_take_the_others_with_it(
     bad = dataclasses.replace(good, id="inb_2" + workspace, inbound=bad_inbound)
     from growth_engine.inbox.intake import _Waiting
 
-    several = [_Waiting(workspace, [bad]), _Waiting(workspace, [good])]
+    several = [_Waiting(workspace, drafts=[bad]), _Waiting(workspace, drafts=[good])]
     desk._intake._write(workspace, several)
     assert [one.identity for one in messages(parts, workspace)] == ["msg:1"]
-    assert several[0].stored.exception() is not None
-    assert several[1].stored.result()[0].fresh
+    assert isinstance(several[0].over.get_nowait(), Exception)
+    assert several[1].over.get_nowait()[0].fresh
 
 
 def test_a_connection_that_was_cut_costs_no_callback(oa: Caller, parts: Parts, workspace: str) -> None:

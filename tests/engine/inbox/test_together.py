@@ -239,7 +239,8 @@ def test_the_job_understands_together_what_requests_left_and_keeps_the_order_of_
 ) -> None:  # fmt: skip
     from growth_engine.inbox.reception import Desk
 
-    monkeypatch.setattr(Desk, "_interpret", lambda *_: None)
+    for attempt in ("_begin", "_interpret"):
+        monkeypatch.setattr(Desk, attempt, lambda *_: None)
     heard: list[tuple[str, str]] = []
 
     def note(ctx: Ctx, inbound: Inbound) -> Understood:

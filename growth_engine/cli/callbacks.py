@@ -1,0 +1,39 @@
+"""``growth-engine callbacks``."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from growth_engine.cli import _product
+
+
+@click.command()
+@_product.data_dir_option
+def command(data_dir: Path) -> None:
+    """Understand the platforms' callbacks beside the web processes, which do it themselves without."""
+    from growth_engine.inbox.beside import Serving
+    from growth_engine.inbox.interpreting import registry
+    from growth_engine.inbox.understanding import Understanding
+
+    stop = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    with _product.parts_at(data_dir) as parts:
+        registry.values()  # found now, not by the first callback
+        gc.collect()
+        gc.freeze()  # see wsgi.py
+        Serving(parts, Understanding(parts, PLACES)).run(stop)
+
+
+#: Messages that did not go with others are understood on so many threads.
+PLACES = 8
