@@ -117,6 +117,23 @@ def web(settings: Settings, port: int, app: str = "", **environment: str) -> Ite
         process.wait(20)
 
 
+@contextmanager
+def program(settings: Settings, name: str) -> Iterator[None]:
+    """Another program of the product (``callbacks``), as ``growth-engine up`` starts it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "growth_engine.cli", name],
+        env=child_environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
 def fill(settings: Settings, workspace_id: str, campaign_id: str, members: int, journal: Any) -> float:
     """Write a whole campaign by COPY: people, participants, edges, Events and hash-chained Entries.
 

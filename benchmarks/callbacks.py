@@ -40,7 +40,7 @@ from growth_engine.plays import service, starting
 from growth_engine.settings import Settings
 
 PORT = 18_641
-CONNECTIONS = 32
+CONNECTIONS = 64
 BURST, AT_ONCE, LATEST_SECONDS = 10_000, 64, 5.0
 #: Who is in the campaign before it begins; each may be named as inviter.
 MEMBERS = 10_000
@@ -239,10 +239,10 @@ _PROOF = text(
 
 
 def run(settings: Settings, parts: Parts, seconds: int) -> None:
-    joins.PORT = PORT
+    joins.PORT, joins.CONNECTIONS = PORT, CONNECTIONS
     baseline = joins.bare(settings, seconds)
     stage = staged(settings, parts)
-    with house.web(settings, PORT) as address:
+    with house.program(settings, "callbacks"), house.web(settings, PORT) as address:
         load(parts, stage, address, 0, 2)
         rate = load(parts, stage, address, 1_000_000, seconds)
         took, slowest = burst(stage, 5_000_000)

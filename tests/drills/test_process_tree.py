@@ -40,7 +40,9 @@ def _gone(processes: list[psutil.Process]) -> list[psutil.Process]:
 # -- kill -9 of every child ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("child", ["web", "worker 1", "worker 2", "callbacks", "cron", "Valkey", "PostgreSQL"])
+@pytest.mark.parametrize(
+    "child", ["web", "worker 1", "worker 2", "callbacks", "cron", "Valkey", "PostgreSQL"]
+)
 def test_a_killed_child_is_noticed_within_a_second_and_started_again(tree: Live, child: str) -> None:
     until(tree.healthy, 60, "all parts are up before the kill")
     old, seen = tree.pid(child), len(tree.screen)

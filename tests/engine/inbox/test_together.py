@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -13,14 +14,18 @@ from sqlalchemy import text
 
 from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import interpreting, queries, service
+from growth_engine.inbox.beside import Serving
 from growth_engine.inbox.contract import Inbound, TextReply
 from growth_engine.inbox.interpreting import ByThemselves, Understood
 from growth_engine.inbox.models import InboxMessage
+from growth_engine.inbox.reception import Desk
+from growth_engine.inbox.understanding import Understanding
 from growth_engine.kit import discovery
 from growth_engine.kit.clock import FixedClock
 from growth_engine.kit.errors import GrowthError
 from tests.factories.callbacks import Caller, connect_oa, decrypt
 from tests.factories.workspaces import make_workspace
+from tests.live import until
 
 
 class Crowd:
@@ -51,9 +56,31 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
     return one
 
 
-@pytest.fixture
-def oa(parts: Parts, workspace: str, client: FlaskClient) -> Caller:
-    return Caller(client, "wechat_oa", connect_oa(parts, workspace))
+@pytest.fixture(params=["here", "beside"])
+def oa(request: pytest.FixtureRequest, parts: Parts, workspace: str, client: FlaskClient) -> Iterator[Caller]:
+    """An account whose callbacks are understood by the web process, or by another one."""
+    caller = Caller(client, "wechat_oa", connect_oa(parts, workspace))
+    if request.param == "here":
+        yield caller
+    else:
+        with serving(parts, client.application.extensions["growth.inbox"]):
+            yield caller
+
+
+@contextmanager
+def serving(parts: Parts, desk: Desk) -> Iterator[Understanding]:
+    """What ``growth-engine callbacks`` runs, until the end of the block."""
+    stop, here = threading.Event(), Understanding(parts, 4)
+    thread = threading.Thread(target=Serving(parts, here).run, args=(stop,))
+    thread.start()
+    desk._beside._start()
+    until(lambda: desk._beside._there, 10, "the web process sees it")
+    try:
+        yield here
+    finally:
+        stop.set()
+        thread.join()
+        until(lambda: not desk._beside._there, 10, "the web process sees that it is gone")
 
 
 def messages(parts: Parts, workspace: str) -> dict[str, InboxMessage]:
@@ -237,8 +264,6 @@ def test_the_job_understands_together_what_requests_left_and_keeps_the_order_of_
     oa: Caller, crowd: Crowd, parts: Parts, workspace: str, clock: FixedClock, run_jobs: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from growth_engine.inbox.reception import Desk
-
     for attempt in ("_begin", "_interpret"):
         monkeypatch.setattr(Desk, attempt, lambda *_: None)
     heard: list[tuple[str, str]] = []
