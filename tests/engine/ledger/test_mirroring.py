@@ -12,7 +12,6 @@ from growth_engine.context import Parts
 from growth_engine.ledger.mirror import BookKey
 from growth_engine.ledger.mirroring import PAUSES, Mirroring
 
-
 DAY = "2026-06-01"
 
 
