@@ -1,4 +1,4 @@
-# One image for web, worker, cron and `db upgrade`; the databases of compose.yaml are images of their own.
+# One image for web, worker, callbacks, cron and `db upgrade`; the databases of compose.yaml are images of their own.
 FROM python:3.11-slim
 WORKDIR /app
 COPY requirements.lock ./
