@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from growth_engine.kit.errors import GrowthError
 from growth_engine.kit.i18n import N_, translate
 from growth_engine.web import form_money
 
@@ -64,6 +65,11 @@ def in_words(problem: Any, places: int | None = None) -> list[str]:
         return [_sentence(problem, places)]
     inner = problem.values() if isinstance(problem, Mapping) else problem
     return [text for one in inner for text in in_words(one, places)]
+
+
+def problem_of(error: GrowthError) -> str:
+    """What was wrong, in one line: the fields' own words where there are some."""
+    return " ".join(in_words(error.extra.get("errors"))) or translate(error.message, error.params)
 
 
 def _sentence(message: str, places: int | None) -> str:

@@ -26,9 +26,9 @@ from growth_engine.payouts import service
 from growth_engine.payouts.reasons import reason_text
 from growth_engine.payouts.sheets import harmless
 from growth_engine.web import form_money
+from growth_engine.web.form_problems import problem_of
 from growth_engine.web.marketer import book as books
 from growth_engine.web.marketer import campaign_entries, money_words
-from growth_engine.web.marketer.payouts import problem_of
 
 bp = Blueprint("book_account", __name__, url_prefix="/console/books")
 

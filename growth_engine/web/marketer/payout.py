@@ -21,8 +21,9 @@ from growth_engine.payouts import providers, queries, queue_queries, rules, shee
 from growth_engine.payouts.models import Payout, WalletPolicy
 from growth_engine.payouts.queries import Verdict
 from growth_engine.payouts.rules import Policy
+from growth_engine.web.form_problems import problem_of
 from growth_engine.web.marketer import money_words
-from growth_engine.web.marketer.payouts import problem_of, rows_of
+from growth_engine.web.marketer.payouts import rows_of
 
 bp = Blueprint("payout", __name__, url_prefix="/console/payouts")
 

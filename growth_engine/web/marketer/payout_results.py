@@ -10,9 +10,8 @@ from werkzeug.wrappers import Response
 from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Invalid, Unavailable
-from growth_engine.kit.i18n import translate
 from growth_engine.payouts import queue_queries, rules, sheets
-from growth_engine.web.marketer.payouts import problem_of
+from growth_engine.web.form_problems import problem_of
 
 bp = Blueprint("payout_results", __name__, url_prefix="/console/payouts/results")
 
@@ -71,7 +70,7 @@ def take() -> Response:
             actor = ctx.actor
         done = sheets.take_results(web.parts(), web.check_place().id, content, by=actor)
     except (Invalid, Unavailable) as error:
-        flash(_problem(error), "danger")
+        flash(problem_of(error), "danger")
         return redirect(url_for("payout_results.form"))
     if done.paid:
         flash(ngettext("%(num)s withdrawal is paid.", "%(num)s withdrawals are paid.", done.paid), "success")
@@ -92,10 +91,6 @@ def take() -> Response:
     if not (done.paid or done.failed or done.contested):
         flash(_("Everything in this file was known already."), "info")
     return redirect(url_for("payout_queue.listing", tab="paid" if done.paid else None))
-
-
-def _problem(error: Invalid | Unavailable) -> str:
-    return problem_of(error) if isinstance(error, Invalid) else translate(error.message, error.params)
 
 
 def _again(problem: str) -> Response:

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from growth_engine.context import Actor, Ctx
 from growth_engine.kit import web
-from growth_engine.kit.errors import Conflict, GrowthError
+from growth_engine.kit.errors import Conflict
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.kit.pages import Page, page_of
 from growth_engine.ledger import queries as ledger
@@ -22,7 +22,6 @@ from growth_engine.payouts.models import Payout
 from growth_engine.payouts.queries import Tally, Verdict
 from growth_engine.payouts.queue_queries import Owner, Risk
 from growth_engine.payouts.reasons import reason_text
-from growth_engine.web.form_problems import in_words
 from growth_engine.web.marketer import money_words
 from growth_engine.web.navigation import NavItem
 
@@ -253,9 +252,3 @@ def export() -> Response:
     response = Response(written, mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="withdrawals.csv"'
     return response
-
-
-def problem_of(error: GrowthError) -> str:
-    """What was wrong, in one line: the fields' own words where there are some."""
-    fields = error.extra.get("errors")
-    return " ".join(in_words(fields)) or translate(error.message, error.params)

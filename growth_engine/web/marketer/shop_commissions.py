@@ -13,10 +13,9 @@ from werkzeug.wrappers import Response
 from growth_engine.commissions import queries, service
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, Invalid
-from growth_engine.kit.i18n import translate
 from growth_engine.kit.pages import page_of
 from growth_engine.orders import queries as orders
-from growth_engine.web.form_problems import in_words
+from growth_engine.web.form_problems import problem_of
 from growth_engine.web.marketer import campaign_frame
 from growth_engine.web.marketer.shop_figures import STATES
 
@@ -81,12 +80,8 @@ def act(campaign_id: str) -> Response:
         outcome = service.act(
             web.parts(), web.check_place().id, campaign_id, ids, action, reason, actor, key=key
         )
-    except Invalid as error:
-        problems = in_words(error.extra.get("errors"))
-        flash(" ".join(problems) or translate(error.message, error.params), "danger")
-        return redirect(back)
-    except Conflict as error:
-        flash(translate(error.message, error.params), "danger")
+    except (Invalid, Conflict) as error:
+        flash(problem_of(error), "danger")
         return redirect(back)
     _tell(action, len(outcome.done), len(ids) - len(outcome.done))
     return redirect(back)

@@ -20,7 +20,7 @@ from growth_engine.orders import providers, queries, rules, service
 from growth_engine.orders.models import Order
 from growth_engine.plays import refunding
 from growth_engine.web import form_money
-from growth_engine.web.form_problems import in_words
+from growth_engine.web.form_problems import problem_of
 from growth_engine.web.marketer import campaign_frame
 
 bp = Blueprint("shop_order", __name__, url_prefix="/console/campaigns")
@@ -269,11 +269,8 @@ def _done(order: Order, act: Callable[[], service.Outcome], told: str, *, by_han
     """``by_hand``: what is done was named by a person, who may have named something else so before."""
     try:
         outcome = act()
-    except Invalid as error:
-        problems = in_words(error.extra.get("errors"))
-        return _back(order, " ".join(problems) or translate(error.message, error.params))
-    except Conflict as error:
-        return _back(order, translate(error.message, error.params))
+    except (Invalid, Conflict) as error:
+        return _back(order, problem_of(error))
     words = _words(outcome)
     if not outcome.accepted:
         return _back(order, words)

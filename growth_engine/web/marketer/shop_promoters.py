@@ -23,7 +23,7 @@ from growth_engine.kit.pages import Page, write_cursor
 from growth_engine.ledger.contract import Reason
 from growth_engine.plays import ordering
 from growth_engine.plays import queries as campaigns
-from growth_engine.web.form_problems import in_words
+from growth_engine.web.form_problems import problem_of
 from growth_engine.web.marketer import campaign_frame
 from growth_engine.web.marketer.campaign_frame import Frame, Person
 
@@ -101,12 +101,8 @@ def decide(campaign_id: str) -> Response:
             people = campaign_frame.people_by_number(ctx, campaign_id, _chosen())
             actor = ctx.actor
         done, refused = _decide(campaign_id, people, action, tier, note, actor)
-    except Invalid as error:
-        problems = in_words(error.extra.get("errors"))
-        flash(" ".join(problems) or translate(error.message, error.params), "danger")
-        return redirect(back)
-    except Conflict as error:
-        flash(translate(error.message, error.params), "danger")
+    except (Invalid, Conflict) as error:
+        flash(problem_of(error), "danger")
         return redirect(back)
     if done:
         words = {
