@@ -74,12 +74,18 @@ def accounts(ctx: Ctx, provider: str = "") -> Sequence[ChannelAccount]:
     ).all()
 
 
-def account(ctx: Ctx, account_id: str) -> ChannelAccount:
-    found = ctx.session.scalars(
+def account_if_known(ctx: Ctx, account_id: str) -> ChannelAccount | None:
+    """The account something old names, for pages that can do without it."""
+    return ctx.session.scalars(
         select(ChannelAccount).where(
             ChannelAccount.workspace_id == ctx.workspace_id, ChannelAccount.id == account_id
         )
     ).one_or_none()
+
+
+def account(ctx: Ctx, account_id: str) -> ChannelAccount:
+    """Raises UnknownAccount."""
+    found = account_if_known(ctx, account_id)
     if found is None:
         raise UnknownAccount
     return found

@@ -129,7 +129,7 @@ def text_of(row: Delivery) -> str:
 def show(delivery_id: str) -> str:
     with web.ctx() as ctx:
         row = console_queries.delivery(ctx, delivery_id)
-        account = next((one for one in connections.accounts(ctx) if one.id == row.account_id), None)
+        account = connections.account_if_known(ctx, row.account_id)
         names = console_queries.names(ctx, [row])
         campaign = campaigns.campaign(ctx, row.campaign_id) if row.campaign_id else None
         said = text_of(row)

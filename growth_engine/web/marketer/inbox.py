@@ -102,7 +102,7 @@ def listing() -> str:
 def show(message_id: str) -> str:
     with web.ctx() as ctx:
         message = queries.message(ctx, message_id)
-        account = next((one for one in connections.accounts(ctx) if one.id == message.account_id), None)
+        account = connections.account_if_known(ctx, message.account_id)
     return render_template(
         "marketer/inbox_message.html",
         message=message,

@@ -54,7 +54,7 @@ def _place(after: tuple[str | int, ...] | None) -> tuple[date, str] | None:
 def show(account_id: str, day: str) -> str:
     with web.ctx() as ctx:
         row = queries.bill(ctx, account_id, _day(day))
-        account = next((one for one in connections.accounts(ctx) if one.id == account_id), None)
+        account = connections.account_if_known(ctx, account_id)
         named = {one["number"] for one in (*row.findings, *row.taken_in)}
         attempts, refunds = queries.attempts_named(ctx, named), queries.refunds_named(ctx, named)
     return render_template(

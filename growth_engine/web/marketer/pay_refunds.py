@@ -111,7 +111,7 @@ def show(refund_id: str) -> str:
     with web.ctx() as ctx:
         row = console_queries.refund(ctx, refund_id)
         order = orders.orders_named(ctx, {row.order_id}).get(row.order_id)
-        account = next((one for one in connections.accounts(ctx) if one.id == row.account_id), None)
+        account = connections.account_if_known(ctx, row.account_id)
     return render_template(
         "marketer/pay_refund.html",
         row=row,
