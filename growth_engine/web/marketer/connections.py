@@ -23,7 +23,7 @@ from growth_engine.kit.errors import Conflict, Invalid, NotFound
 from growth_engine.kit.i18n import N_, translate
 from growth_engine.reach import deliveries
 from growth_engine.web import forms
-from growth_engine.web.marketer.deliveries import REASONS
+from growth_engine.web.marketer.message_words import REASONS
 from growth_engine.web.navigation import NavItem
 
 bp = Blueprint("channels", __name__, url_prefix="/console/channels")

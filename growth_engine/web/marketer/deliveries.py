@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from growth_engine.connections import queries as connections
@@ -19,6 +18,7 @@ from growth_engine.people import queries as people
 from growth_engine.plays import queries as campaigns
 from growth_engine.reach import console_queries, retrying, texts
 from growth_engine.reach.models import Delivery
+from growth_engine.web.marketer import message_words
 from growth_engine.web.navigation import NavItem
 
 bp = Blueprint("deliveries", __name__, url_prefix="/console/messages")
@@ -46,30 +46,6 @@ WAITS: Mapping[str, str] = {
     "poster": N_("The poster is being drawn."),
     "person": N_("WeChat lets nothing through until the person writes, taps the menu or scans a code."),
     "staff": N_("The account has to be corrected first: see Channels."),
-}
-#: Why something was refused, by ``channels.contract.Reason``.
-REASONS: Mapping[str, str] = {
-    "busy": N_("The platform is busy."),
-    "unreachable": N_("The platform could not be reached."),
-    "quota": N_("The account's messages of today are used up."),
-    "token": N_("The platform does not accept the account's token."),
-    "credentials": N_("The account's keys or its list of addresses are wrong."),
-    "permission": N_("The account may not do this."),
-    "window_closed": N_("The person has not done anything lately, so WeChat lets no message through."),
-    "window_used_up": N_("As many messages as WeChat allows were sent since the person's last step."),
-    "not_granted": N_("The person has not allowed this."),
-    "not_following": N_("The person does not follow the account any more."),
-    "blocked": N_("The person has blocked the account."),
-    "unknown_person": N_("The platform does not know this person here."),
-    "member": N_("The employee is not active in WeCom."),
-    "too_late": N_("The moment for it was over."),
-    "already_done": N_("It was sent before."),
-    "media": N_("The picture has to be uploaded again."),
-    "bad_request": N_("The platform did not take it in this form."),
-    "limit": N_("A limit of the platform was reached."),
-    "funds": N_("The merchant's balance does not suffice."),
-    "not_found": N_("There is nothing to send any more."),
-    "other": N_("The platform refused it without a reason we know."),
 }
 
 
@@ -110,7 +86,7 @@ def listing() -> str:
         counts={name: count for name, count in counts.items() if name in GROUPS},
         kinds=KINDS,
         waits=WAITS,
-        reasons=REASONS,
+        reasons=message_words.REASONS,
         providers=rules.PROVIDERS,
         filtered=bool(group or account or who or ask.after),
     )
@@ -142,7 +118,7 @@ def show(delivery_id: str) -> str:
         campaign=campaign,
         kinds=KINDS,
         waits=WAITS,
-        reasons=REASONS,
+        reasons=message_words.REASONS,
         providers=rules.PROVIDERS,
         may_retry=retrying.may_retry(row),
     )
@@ -166,8 +142,5 @@ def again(delivery_id: str) -> Response:
 def again_for_staff() -> Response:
     with web.ctx() as ctx:
         count = retrying.again_for_staff(ctx)
-    flash(
-        ngettext("%(num)s message is tried again now.", "%(num)s messages are tried again now.", count),
-        "success",
-    )
+    flash(message_words.tried_again(count), "success")
     return redirect(url_for("deliveries.listing"))

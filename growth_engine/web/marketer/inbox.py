@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import orjson
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from growth_engine.channels.protocol import documents
@@ -20,6 +19,7 @@ from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict
 from growth_engine.kit.i18n import N_, translate
 from growth_engine.kit.pages import page_of
+from growth_engine.web.marketer import message_words
 from growth_engine.web.navigation import NavItem
 
 bp = Blueprint("inbox", __name__, url_prefix="/console/inbox")
@@ -134,10 +134,7 @@ def replay(message_id: str) -> Response:
 def replay_failed() -> Response:
     with web.ctx() as ctx:
         count = service.retry_failed(ctx)
-    flash(
-        ngettext("%(num)s message is tried again now.", "%(num)s messages are tried again now.", count),
-        "success",
-    )
+    flash(message_words.tried_again(count), "success")
     return redirect(url_for("inbox.listing"))
 
 

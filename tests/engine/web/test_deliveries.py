@@ -15,6 +15,7 @@ from growth_engine.people import service as people
 from growth_engine.reach import deliveries
 from growth_engine.reach.deliveries import To
 from growth_engine.web.marketer import deliveries as screen
+from growth_engine.web.marketer import message_words
 from tests.factories.callbacks import connect_oa
 from tests.factories.console import Console
 from tests.factories.workspaces import make_workspace
@@ -91,7 +92,7 @@ def test_every_page_renders(console: Console, of_every_state: dict[str, str], la
     for delivery_id in of_every_state.values():
         console.get(f"{BASE}/{delivery_id}", lang=lang)
     console.get(f"{BASE}/none", status=404)
-    assert set(screen.REASONS) == {reason.value for reason in Reason}
+    assert set(message_words.REASONS) == {reason.value for reason in Reason}
 
 
 def test_each_message_says_where_it_stands_and_why(
