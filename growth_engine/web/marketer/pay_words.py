@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.plays.reasons import REASONS
 
+_DISPUTED = (
+    "bad",
+    N_("Does not agree"),
+    N_("WeChat Pay says something else than what was asked for. Nothing of it is in the books."),
+)
 #: State of an attempt: (kind of badge, in a word, in a sentence).
 ATTEMPTS: Mapping[str, tuple[str, str, str]] = {
     "placing": ("info", N_("Being placed"), N_("WeChat Pay is being asked to take this payment.")),
@@ -21,11 +26,7 @@ ATTEMPTS: Mapping[str, tuple[str, str, str]] = {
     "paid": ("good", N_("Paid"), N_("The money came and is in the books.")),
     "closed": ("quiet", N_("Not paid"), N_("It was not paid and can no longer be.")),
     "refused": ("quiet", N_("Not taken"), N_("WeChat Pay did not take it; nobody could pay it.")),
-    "disputed": (
-        "bad",
-        N_("Does not agree"),
-        N_("WeChat Pay says something else than what was asked for. Nothing of it is in the books."),
-    ),
+    "disputed": _DISPUTED,
     "surplus": (
         "bad",
         N_("Paid, not in the books"),
@@ -44,11 +45,7 @@ REFUNDS: Mapping[str, tuple[str, str, str]] = {
         N_("The buyer's account takes nothing"),
         N_("Give the money back in another way on the merchant platform, then say here how it was done."),
     ),
-    "disputed": (
-        "bad",
-        N_("Does not agree"),
-        N_("WeChat Pay says something else than what was asked for. Nothing of it is in the books."),
-    ),
+    "disputed": _DISPUTED,
     "surplus": (
         "bad",
         N_("Back, not in the books"),
@@ -60,27 +57,26 @@ BILLS: Mapping[str, tuple[str, str]] = {
     "compared": ("good", N_("Compared")),
     "failed": ("bad", N_("Could not be read")),
 }
+_STILL_DISPUTED = N_("WeChat Pay still says something else than what was asked for.")
+_NO_ANSWER = N_("WeChat Pay did not answer. Please try again in a moment.")
+_NOT_KNOWN = N_("WeChat Pay does not know it.")
 #: What a person asked for was answered with (``paying.settling``).
 ANSWERS: Mapping[str, str] = {
     "paid": N_("WeChat Pay says it is paid, and the books have it."),
-    "told": N_("WeChat Pay says it is paid; the books take it in a moment."),
+    "told": ATTEMPTS["told"][2],
     "surplus": N_("WeChat Pay says it is paid, but the order cannot take it."),
-    "disputed": N_("WeChat Pay still says something else than what was asked for."),
+    "disputed": _STILL_DISPUTED,
     "closed": N_("WeChat Pay says it was not paid and can no longer be."),
     "open": N_("WeChat Pay says it has not been paid yet."),
-    "absent": N_("WeChat Pay does not know it."),
-    "unknown": N_("WeChat Pay did not answer. Please try again in a moment."),
+    "absent": _NOT_KNOWN,
+    "unknown": _NO_ANSWER,
 }
 REFUND_ANSWERS: Mapping[str, str] = {
+    **{state: sentence for state, (_kind, _word, sentence) in REFUNDS.items()},
     "asked": N_("WeChat Pay has not taken it yet; it is asked again by itself."),
-    "processing": N_("WeChat Pay is giving the money back."),
     "abnormal": N_("The buyer's account still takes nothing."),
-    "told": N_("The money is back; the books take it in a moment."),
-    "done": N_("The money is back with the buyer and in the books."),
-    "failed": N_("WeChat Pay closed it: no money has moved."),
-    "disputed": N_("WeChat Pay still says something else than what was asked for."),
-    "surplus": N_("The money went back, and the books could not take it: more than was left of the order."),
-    "unknown": N_("WeChat Pay did not answer. Please try again in a moment."),
+    "disputed": _STILL_DISPUTED,
+    "unknown": _NO_ANSWER,
 }
 #: What a comparison of a daily bill found.
 FINDINGS: Mapping[str, str] = {
@@ -107,9 +103,9 @@ _OTHER: Mapping[str, str] = {
     "overpaid": N_("More than is due for the order."),
     "refund_too_large": N_("More than can go back of the order."),
     "already_recorded": N_("The number is in the books already, for something else."),
-    "absent": N_("WeChat Pay does not know it."),
+    "absent": _NOT_KNOWN,
     "closed": N_("WeChat Pay closed it."),
-    "not found": N_("WeChat Pay does not know it."),
+    "not found": _NOT_KNOWN,
 }
 
 
