@@ -311,6 +311,7 @@ def pytest_runtest_makereport(
     product = getattr(item, "funcargs", {}).get("live")
     if report.failed and isinstance(product, Live):
         report.sections.append(("printed by the product", product.screen[-8_000:]))
+        report.sections.append(("its inbox", product.said("inbox", "list")))
     return report
 
 

@@ -133,15 +133,23 @@ class Live:
 
     def cli(self, *arguments: str) -> str:
         """Run a command on this product, as in a second terminal; what it printed."""
-        done = subprocess.run(
+        done = self._command(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def said(self, *arguments: str) -> str:
+        """Whatever a command printed, well or not."""
+        done = self._command(*arguments)
+        return done.stdout + done.stderr
+
+    def _command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command(*arguments, "--data-dir", str(self.data_dir)),
             env=clean_environment(),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
 
     def run_json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
