@@ -14,7 +14,7 @@ from growth_engine.kit.errors import Conflict, Invalid, Unavailable
 from growth_engine.kit.i18n import translate
 from growth_engine.kit.pages import Page, write_cursor
 from growth_engine.paying import bills, queries
-from growth_engine.web.marketer import pay_words
+from growth_engine.web.marketer import pay_frame, pay_words
 
 bp = Blueprint("pay_bills", __name__, url_prefix="/console/wechat-pay/bills")
 
@@ -27,7 +27,8 @@ def listing() -> str:
         accounts = {one.id: one.name for one in connections.accounts(ctx, "wechat_pay")}
         account = request.args.get("account", "")
         account = account if account in accounts else ""
-        rows, last = queries.bills_page(ctx, account_id=account, before=_place(ask.after), limit=ask.limit)
+        before = pay_frame.place(ask.after, date.fromisoformat)
+        rows, last = queries.bills_page(ctx, account_id=account, before=before, limit=ask.limit)
     return render_template(
         "marketer/pay_bills.html",
         part="bills",
@@ -37,16 +38,6 @@ def listing() -> str:
         words=pay_words.BILLS,
         filtered=bool(account or ask.after),
     )
-
-
-def _place(after: tuple[str | int, ...] | None) -> tuple[date, str] | None:
-    """Where a page goes on; from the start for a cursor of another list."""
-    if after is None or len(after) != 2:
-        return None
-    try:
-        return date.fromisoformat(str(after[0])), str(after[1])
-    except ValueError:
-        return None
 
 
 @bp.get("/<account_id>/<day>")

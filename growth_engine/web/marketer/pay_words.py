@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from growth_engine.kit.i18n import N_, format_amount, translate
 from growth_engine.plays.reasons import REASONS
 
+#: Of payments and refunds alike.
 _DISPUTED = (
     "bad",
     N_("Does not agree"),

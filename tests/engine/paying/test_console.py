@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from growth_engine.app import create_app
+from growth_engine.web.marketer import csv_files
 from tests.factories.console import Console
 from tests.factories.selling import PRICE
 from tests.factories.tills import Till
@@ -98,6 +99,18 @@ def test_lists_go_on_page_by_page(till: Till, console: Console) -> None:
             address = html.unescape(more[1]) if more else ""
         assert sorted(set(seen)) == sorted(str(till.order(one).number) for one in bought)
     console.get(f"{BASE}/refunds?cursor=WyJ4Il0")
+
+
+def test_files_are_written_batch_by_batch(
+    till: Till, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_files, "BATCH", 2)
+    bought = [till.bought() for _ in range(4)]
+    for order_id in bought:
+        till.refund(order_id, PRICE)
+    for name in ("payments.csv", "refunds/all.csv"):
+        file = console.client.get(f"{BASE}/{name}").text.removeprefix("\ufeff")
+        assert sorted(row["order_id"] for row in csv.DictReader(io.StringIO(file))) == sorted(bought)
 
 
 def test_a_disputed_payment_is_asked_about_again_and_taken_once_it_agrees(
