@@ -100,6 +100,12 @@ def allowed(ctx: Ctx, inbound: Inbound) -> None:
     deliveries.wake(ctx, inbound.account, inbound.sender)
 
 
+@interprets(OA, "menu_view", "template_result", "subscription_sent")
+@interprets(WECOM, "contact_edited", "tag_changed")
+def nothing_follows(ctx: Ctx, inbound: Inbound) -> None:
+    """Told of everything: kept, and nobody has to look at it."""
+
+
 @delivers_late(OA)
 def answer_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> None:
     """The platform stopped waiting: the reply goes as a message of its own."""

@@ -356,6 +356,18 @@ def test_what_nobody_understands_stays_and_can_be_looked_at(
         assert queries.trouble(ctx) == {"unknown": 3}
 
 
+@pytest.mark.parametrize(
+    "event", [{"Event": "VIEW", "EventKey": "https://x"}, {"Event": "TEMPLATESENDJOBFINISH"}]
+)
+def test_what_nothing_follows_from_is_done_and_nobody_has_to_look_at_it(
+    oa: Caller, parts: Parts, workspace: str, event: dict[str, str]
+) -> None:
+    assert oa.say(**event).data == b"success"
+    assert [one.state for one in messages(parts, workspace)] == ["done"]
+    with parts.open(workspace) as ctx:
+        assert queries.trouble(ctx) == {}
+
+
 def test_what_went_wrong_is_told_without_whom_it_was_about(
     oa: Caller, listener: Listener, parts: Parts, workspace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
