@@ -29,6 +29,7 @@ from growth_engine.embedded.postgres import DATABASE, OWNER, Postgres, postgres
 from growth_engine.embedded.valkey import Valkey, valkey
 from growth_engine.kit import i18n, jobs, schema
 from growth_engine.kit.clock import FixedClock
+from growth_engine.sandbox import Sandbox, start
 from growth_engine.settings import Settings
 from tests.factories.workspaces import make_workspace
 from tests.live import Live
@@ -290,6 +291,13 @@ def app(_standing_app: Flask, parts: Parts) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for each file of tests; its clock stands still too. ``reset`` it for each test."""
+    with start(at=START.timestamp(), frozen=True) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A sandbox and a product that lives by its clock, for each file of tests; a till for each test."""
+"""A product that lives by the sandbox's clock, for each file of tests; a till for each test."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import pytest
 
 from growth_engine.channels import wire
 from growth_engine.context import Parts
-from growth_engine.sandbox import Sandbox, start
-from tests.conftest import START
+from growth_engine.sandbox import Sandbox
 from tests.factories.tills import SandboxClock, Till, product
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with start(at=START.timestamp(), frozen=True) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,27 +15,12 @@ from growth_engine.people.rules import Identity
 from growth_engine.plays import participation, queries
 from growth_engine.plays.models import Participant
 from growth_engine.posters import queries as posters
-from growth_engine.sandbox import Sandbox, start
+from growth_engine.sandbox import Sandbox
 from growth_engine.sandbox.handle import Person
-from tests.conftest import START
-from tests.factories.inside_wechat import HERE, WECHAT, InsideWechat, consented, leaves, serving, sign_in
+from tests.factories.inside_wechat import HERE, WECHAT, InsideWechat, consented, leaves, sign_in
 from tests.factories.phones import publish_campaign
 
 OTHER = {"appid": "wx0000000000000001", "original_id": "gh_000000000001"}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with start(at=START.timestamp(), frozen=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def product(
-    sandbox: Sandbox, pg_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Flask]:
-    with serving(sandbox, pg_url, valkey_url, tmp_path_factory.mktemp("data")) as app:
-        yield app
 
 
 @pytest.fixture

@@ -7,34 +7,18 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 import zxingcpp
 from flask import Flask
 from PIL import Image
 
-from growth_engine.sandbox import Sandbox, start
+from growth_engine.sandbox import Sandbox
 from growth_engine.sandbox.handle import Person
 from growth_engine.web.h5.wechat_pay import code_picture
-from tests.conftest import START
-from tests.factories.inside_wechat import InsideWechat, serving, sign_in
+from tests.factories.inside_wechat import InsideWechat, sign_in
 from tests.factories.phones import Phone
 from tests.factories.tills import connect_sandbox
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with start(at=START.timestamp(), frozen=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def product(
-    sandbox: Sandbox, pg_url: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Flask]:
-    with serving(sandbox, pg_url, valkey_url, tmp_path_factory.mktemp("data")) as app:
-        yield app
 
 
 @pytest.fixture
