@@ -16,7 +16,7 @@ from growth_engine.context import Ctx
 from growth_engine.kit import web
 from growth_engine.kit.errors import Conflict, Invalid
 from growth_engine.kit.i18n import N_, format_amount, translate
-from growth_engine.orders import providers, queries, rules, service
+from growth_engine.orders import giving_back, providers, queries, rules, service
 from growth_engine.orders.models import Order
 from growth_engine.plays import refunding
 from growth_engine.web import form_money
@@ -25,8 +25,15 @@ from growth_engine.web.marketer import campaign_frame
 
 bp = Blueprint("shop_order", __name__, url_prefix="/console/campaigns")
 
-MANUAL = "manual"
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: What a provider said to a refund that is not back yet.
+_ANSWERS: Mapping[str, str] = {
+    "waiting": N_("The provider has the refund and will tell us when it is done."),
+    "unknown": N_(
+        "The provider did not answer. Ask again: the number stays the same, so it cannot pay twice."
+    ),
+    "failed": N_("The provider refused the refund: %(why)s"),
+}
 
 
 @bp.get("/<campaign_id>/orders/<order_id>")
@@ -78,7 +85,7 @@ def pay(campaign_id: str, order_id: str) -> Response:
             web.parts(),
             web.check_place().id,
             order_id,
-            provider=MANUAL,
+            provider=giving_back.BY_HAND,
             external_id=external_id,
             amount=amount,
             currency=order.currency,
@@ -122,7 +129,7 @@ def preview(campaign_id: str, order_id: str) -> str:
         found = refunding.preview(ctx, order_id, asked.amount) if asked.amount else None
         numbers = {one.commission.member for one in found.taken} if found else set()
         people = campaign_frame.people_by_number(ctx, campaign_id, numbers)
-        provider = _provider_of(ctx, order)
+        provider = giving_back.provider_of(ctx, order_id)
     key = request.args.get("key", "")
     return render_template(
         "marketer/_shop_refund.html" if web.is_htmx() else "marketer/shop_refund.html",
@@ -134,7 +141,7 @@ def preview(campaign_id: str, order_id: str) -> str:
         found=found,
         people=people,
         provider=provider,
-        seen=_seen(order),
+        seen=giving_back.seen(order),
         refund_key=key if _KEY.fullmatch(key) else web.parts().ids.new("rfd"),
     )
 
@@ -142,15 +149,13 @@ def preview(campaign_id: str, order_id: str) -> str:
 @bp.post("/<campaign_id>/orders/<order_id>/refund")
 @web.require_staff("marketer")
 def refund(campaign_id: str, order_id: str) -> Response:
-    """Give money back as previewed; whoever paid through a provider gets it back through the same one."""
+    """Give money back as previewed."""
     with web.ctx() as ctx:
         order = _order(ctx, campaign_id, order_id)
-        provider = _provider_of(ctx, order)
     amount = _read(order)
     if amount is None:
         return _back(order, _no_amount(order))
     key, reason = _key("rfd"), web.form_text("reason")[:200]
-    restock = web.form_text("restock") == "yes"
     again = url_for(
         "shop_order.preview",
         campaign_id=campaign_id,
@@ -159,43 +164,28 @@ def refund(campaign_id: str, order_id: str) -> Response:
         reason=reason,
         key=key,
     )
-    if web.form_text("seen") != _seen(order) and not _is_given(order_id, key):
-        flash(_("The order has changed meanwhile. Look at what the refund does now."), "warning")
-        return redirect(again)
-    answer = providers.provider(provider).refund(
-        web.parts(), web.check_place().id, order, key, amount, reason, restock=restock
-    )
-    if answer.state == "done":
-        return _given(order, provider, answer.external_id, amount, reason, restock=restock)
-    told = {
-        "waiting": _("The provider has the refund and will tell us when it is done."),
-        "unknown": _(
-            "The provider did not answer. Ask again: the number stays the same, so it cannot pay twice."
-        ),
-        "failed": _("The provider refused the refund: %(why)s", why=answer.detail or "–"),
-    }[answer.state]
-    flash(told, "info" if answer.state == "waiting" else "danger")
-    return redirect(again if answer.state == "unknown" else _address(order))
-
-
-def _given(
-    order: Order, provider: str, external_id: str, amount: int, reason: str, *, restock: bool
-) -> Response:
-    def give() -> service.Outcome:
-        return service.give_refund(
+    try:
+        found = giving_back.give_back(
             web.parts(),
             web.check_place().id,
-            order.id,
-            provider=provider,
-            external_id=external_id,
+            order_id,
+            refund_id=key,
             amount=amount,
-            currency=order.currency,
             reason=reason,
-            restock=restock,
+            restock=web.form_text("restock") == "yes",
+            as_seen=web.form_text("seen"),
         )
-
-    told = _("%(amount)s are refunded.", amount=format_amount(amount, order.currency))
-    return _done(order, give, told)
+    except giving_back.OrderChanged as error:
+        flash(translate(error.message), "warning")
+        return redirect(again)
+    except (Invalid, Conflict) as error:
+        return _back(order, problem_of(error))
+    if isinstance(found, service.Outcome):
+        told = _("%(amount)s are refunded.", amount=format_amount(amount, order.currency))
+        return _decided(order, found, told)
+    told = translate(_ANSWERS[found.state], {"why": found.detail or "–"})
+    flash(told, "info" if found.state == "waiting" else "danger")
+    return redirect(again if found.state == "unknown" else _address(order))
 
 
 def _asked(order: Order) -> Asked:
@@ -208,23 +198,6 @@ def _asked(order: Order) -> Asked:
         left = format_amount(order.total - order.refunded, order.currency)
         return Asked(typed, reason, None, _("At most %(left)s of this order can still go back.", left=left))
     return Asked(typed, reason, amount)
-
-
-def _provider_of(ctx: Ctx, order: Order) -> str:
-    """Through whom the latest payment came; by hand while there is none."""
-    paid = [one.provider for one in queries.payments(ctx, order.id) if one.provider in providers.providers]
-    return paid[-1] if paid else MANUAL
-
-
-def _is_given(order_id: str, key: str) -> bool:
-    """Whether a refund of this number is in the books: a button pressed twice changes nothing."""
-    with web.ctx() as ctx:
-        return any(one.external_id == key for one in queries.refunds(ctx, order_id))
-
-
-def _seen(order: Order) -> str:
-    """What of an order the preview depends on."""
-    return f"{order.paid}-{order.refunded}"
 
 
 def _refundable(order: Order) -> int:
@@ -266,11 +239,15 @@ def _key(prefix: str) -> str:
 
 
 def _done(order: Order, act: Callable[[], service.Outcome], told: str, *, by_hand: bool = False) -> Response:
-    """``by_hand``: what is done was named by a person, who may have named something else so before."""
     try:
         outcome = act()
     except (Invalid, Conflict) as error:
         return _back(order, problem_of(error))
+    return _decided(order, outcome, told, by_hand=by_hand)
+
+
+def _decided(order: Order, outcome: service.Outcome, told: str, *, by_hand: bool = False) -> Response:
+    """``by_hand``: what is done was named by a person, who may have named something else so before."""
     words = _words(outcome)
     if not outcome.accepted:
         return _back(order, words)
