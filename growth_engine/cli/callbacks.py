@@ -17,7 +17,7 @@ from growth_engine.cli import _product
 @_product.data_dir_option
 def command(data_dir: Path) -> None:
     """Understand the platforms' callbacks beside the web processes, which do it themselves without."""
-    from growth_engine.inbox.beside import Serving
+    from growth_engine.inbox.beside import Serving, require_server
     from growth_engine.inbox.interpreting import registry
     from growth_engine.inbox.understanding import Understanding
 
@@ -29,6 +29,7 @@ def command(data_dir: Path) -> None:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     with _product.parts_at(data_dir) as parts:
+        require_server(parts.queue)
         registry.values()  # found now, not by the first callback
         gc.collect()
         gc.freeze()  # see wsgi.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import structlog
 
@@ -36,6 +37,9 @@ class TakenOver(GrowthError):
 
 class Asker:
     """The request that waits for a message's reply, and may stop waiting."""
+
+    here: ClassVar[bool] = True
+    """It waits in this process, and nobody else answers it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,13 +94,16 @@ def interpret(
     Never raises for what an interpreter does: the failure is written down and tried again by the job.
     An interpreter that only hands Events to the ledger writes nothing in this transaction: then
     ``together`` takes the mark that the message is done. Should that be lost, the job does it again, which
-    the ledger answers as before.
+    the ledger answers as before. Whoever did it instead may have promised a reply that never came back:
+    then it is found in the row.
     """
     with structlog.contextvars.bound_contextvars(inbox_message=message_id, attempt=attempt):
         try:
             return _tried(parts, workspace_id, message_id, attempt, inbound, asker, together)
         except TakenOver:
             log.warning("inbox.taken_over")
+            if inbound is not None and asker is not None and asker.here:
+                return _given_elsewhere(parts, workspace_id, message_id, inbound, asker)
         except Exception as error:
             # Whatever it is: the message stays, shows the error, and does not hold up the others.
             log.exception("inbox.failed")
@@ -150,6 +157,29 @@ def _settled(
     in_time = reply is not None and asker is not None and asker.promise()
     error = None if reply is None or in_time else _deliver_late(ctx, inbound, reply)
     return Settled(message_id, attempt, reply if in_time else None, error)
+
+
+def _given_elsewhere(
+    parts: Parts, workspace_id: str, message_id: str, inbound: Inbound, asker: Asker
+) -> PassiveReply | None:
+    """The reply another attempt promised to the request that waits here; another way when it has gone."""
+    if not asker.promise():
+        send_late(parts, workspace_id, message_id, inbound)
+        return None
+    with parts.open(workspace_id) as ctx:
+        return queries.reply_kept(ctx, message_id)
+
+
+def send_late(parts: Parts, workspace_id: str, message_id: str, inbound: Inbound) -> None:
+    """Send the reply a message was promised another way, once: its request had gone when it came. Does not
+    raise: then the row keeps it for the platform's next delivery."""
+    try:
+        with parts.open(workspace_id) as ctx:
+            reply = service.take_reply(ctx, message_id)
+            if reply is not None and (error := _deliver_late(ctx, inbound, reply)):
+                service.note_error(ctx, message_id, error)
+    except Exception:
+        log.exception("inbox.reply_lost", inbox_message=message_id)
 
 
 def _deliver_late(ctx: Ctx, inbound: Inbound, reply: PassiveReply) -> str | None:

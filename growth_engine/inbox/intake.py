@@ -41,15 +41,21 @@ class _Waiting:
     settled: Settled | None = None
     drafts: Sequence[Draft] = ()
     rows: list[Stored] | None = None
-    """As they lie there now; set by the commit."""
+    """As they lie there now; set after the commit, when what it begins has begun."""
+    late: bool = False
+    """The request does not wait for that to be over any more."""
     over: queue.SimpleQueue[list[Stored] | BaseException] = field(default_factory=queue.SimpleQueue)
     """One answer. A Future's lock would be asked for once more by whoever wakes up."""
 
     def go_on(self, rows: list[Stored]) -> None:
         """It is written down: wake the request now, or when what begins with it is over."""
+        begun: Future[Any] | None = None
+        try:
+            begun = self.then(rows) if self.then is not None else None
+        except Exception:  # the request tries it again, and shows what is wrong
+            log.exception("inbox.not_begun")
         self.rows = rows
-        begun = self.then(rows) if self.then is not None else None
-        if begun is None:
+        if begun is None or self.late:
             self.over.put(rows)
         else:
             begun.add_done_callback(lambda _: self.over.put(rows))
@@ -96,11 +102,15 @@ class Intake:
             try:
                 answer = waiting.over.get(timeout=patience)
             except queue.Empty:
+                waiting.late = True
                 if waiting.rows is not None:
                     return waiting.rows
                 continue
             if isinstance(answer, BaseException):
-                raise answer
+                try:
+                    raise answer
+                finally:
+                    del answer  # or it and this frame would keep each other, and the callback, in memory
             return answer
         raise Unavailable  # perhaps it is stored yet; sent again, it is counted
 
@@ -123,12 +133,13 @@ class Intake:
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, ends = self._batch(first)
-            by_workspace: dict[str, list[_Waiting]] = {}
-            for one in filter(_read, batch):
-                by_workspace.setdefault(one.workspace_id, []).append(one)
-            for workspace_id, several in by_workspace.items():
-                self._write(workspace_id, several)
-            self._after()
+            try:
+                self._take(batch)
+            except BaseException as error:
+                # The thread must outlive every failure, and nobody may wait for nothing.
+                log.exception("inbox.intake_failed", messages=len(batch))
+                for one in batch:
+                    one.over.put(error)
             if ends:
                 return
 
@@ -144,6 +155,14 @@ class Intake:
                 return batch, True
             batch.append(following)
         return batch, False
+
+    def _take(self, batch: Sequence[_Waiting]) -> None:
+        by_workspace: dict[str, list[_Waiting]] = {}
+        for one in filter(_read, batch):
+            by_workspace.setdefault(one.workspace_id, []).append(one)
+        for workspace_id, several in by_workspace.items():
+            self._write(workspace_id, several)
+        self._after()
 
     # -- one transaction -----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 
 from growth_engine.context import Ctx
-from growth_engine.inbox.contract import Inbound
+from growth_engine.inbox.contract import Inbound, PassiveReply, reply_from_json
 from growth_engine.inbox.models import InboxMessage
 from growth_engine.inbox.providers import provider
 from growth_engine.kit.errors import GrowthError, NotFound
@@ -92,13 +92,28 @@ def first_attempts(ctx: Ctx, message_ids: Sequence[str]) -> Mapping[str, Inbound
         InboxMessage.account_id,
         InboxMessage.identity,
         InboxMessage.content,
-    ).where(InboxMessage.id.in_(message_ids), InboxMessage.state == "received", InboxMessage.attempts == 1)
+    ).where(
+        InboxMessage.workspace_id == ctx.workspace_id,
+        InboxMessage.id.in_(message_ids),
+        InboxMessage.state == "received",
+        InboxMessage.attempts == 1,
+    )
     said: dict[str, Inbound] = {}
     for row in ctx.session.execute(wanted):
         with contextlib.suppress(GrowthError, ValueError):  # the job tries it alone, and writes that down
             found = _said(row.provider, row.account_id, row.identity, row.content)
             said.update((row.id, one) for one in found[:1])
     return said
+
+
+def reply_kept(ctx: Ctx, message_id: str) -> PassiveReply | None:
+    """The passive reply a message was given, as its row keeps it."""
+    kept = ctx.session.scalar(
+        select(InboxMessage.reply).where(
+            InboxMessage.workspace_id == ctx.workspace_id, InboxMessage.id == message_id
+        )
+    )
+    return reply_from_json(kept) if kept else None
 
 
 def _said(of: str, account_id: str, identity: str, content: bytes | None) -> list[Inbound]:

@@ -107,14 +107,18 @@ class Desk:
             raise UnknownAddress
         if cut_off:
             return self._refuse(provider, account_id, request, _too_large())
+        known = self._known(provider, account_id, REMEMBER_SECONDS)
         try:
-            return self._believed(provider, account_id, request, started, REMEMBER_SECONDS)
-        except Refused:
+            return self._believed(provider, known, request, started)
+        except Refused as error:
             # Perhaps a key was changed a moment ago, and another process answered that request.
-            try:
-                return self._believed(provider, account_id, request, started, LOOK_AGAIN_SECONDS)
-            except Refused as error:
+            again = self._known(provider, account_id, LOOK_AGAIN_SECONDS)
+            if again is known:
                 return self._refuse(provider, account_id, request, error)
+        try:
+            return self._believed(provider, again, request, started)
+        except Refused as error:
+            return self._refuse(provider, account_id, request, error)
 
     def close(self) -> None:
         self._beside.close()
@@ -129,10 +133,7 @@ class Desk:
             raise UnknownAddress
         return known
 
-    def _believed(
-        self, provider: Provider, account_id: str, request: Request, started: float, within: float
-    ) -> Reply:
-        known = self._known(provider, account_id, within)
+    def _believed(self, provider: Provider, known: Known, request: Request, started: float) -> Reply:
         if request.method != "POST":
             reply = provider.challenge(request, known.account)
             self._note_first_call(known)

@@ -229,6 +229,17 @@ def settling(several: Sequence[Settled], now: datetime) -> tuple[str, dict[str, 
     }
 
 
+def take_reply(ctx: Ctx, message_id: str) -> PassiveReply | None:
+    """Take the reply out of the row of a message: whoever gets it sends it. None when there is none."""
+    taken = ctx.session.scalar(_TAKE_REPLY, {"id": message_id})
+    return reply_from_json(taken) if taken else None
+
+
+def note_error(ctx: Ctx, message_id: str, error: str) -> None:
+    """Say what is wrong with a message that is done."""
+    ctx.session.execute(_NOTE_ERROR, {"id": message_id, "error": error})
+
+
 def nobody_understands(ctx: Ctx, message_id: str, attempt: int) -> None:
     ctx.session.execute(_UNKNOWN, {"id": message_id, "attempt": attempt})
 
@@ -335,6 +346,11 @@ _DONE = (
     "  AS n (id, attempt, reply, error)"
     " WHERE m.id = n.id AND m.state = 'received' AND m.attempts = n.attempt"
 )
+_TAKE_REPLY = text(
+    "UPDATE inbox_messages SET reply = NULL WHERE id = :id AND state = 'done' AND reply IS NOT NULL"
+    " RETURNING old.reply"
+)
+_NOTE_ERROR = text("UPDATE inbox_messages SET error = :error WHERE id = :id AND state = 'done'")
 _UNKNOWN = text(f"UPDATE inbox_messages SET state = 'unknown', error = NULL{_MINE}")  # noqa: S608
 _FAILED = text(
     f"UPDATE inbox_messages SET state = :state, next_at = :next_at, error = :error{_MINE}"  # noqa: S608

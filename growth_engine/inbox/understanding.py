@@ -44,6 +44,12 @@ class Understanding:
             together=self._settle,
         )
 
+    def send_late(self, workspace_id: str, attempt: Attempt) -> None:
+        """Have the reply of a message that was understood elsewhere sent another way: it came too late."""
+        self._threads().submit(
+            handling.send_late, self._parts, workspace_id, attempt.message_id, attempt.inbound
+        )
+
     def close(self) -> None:
         """Understand what was begun, then stop."""
         self._gathering.close()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +19,7 @@ from growth_engine.connections import service as connections
 from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import interpreting, queries, service
 from growth_engine.inbox.contract import Inbound, PassiveReply, TextReply
+from growth_engine.inbox.intake import Intake
 from growth_engine.inbox.models import InboxMessage
 from growth_engine.inbox.payloads import Followed, TextReceived
 from growth_engine.inbox.reception import Desk
@@ -539,8 +543,6 @@ def _xml(data: bytes) -> dict[str, Any]:
 
 
 def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    import time
-
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -633,3 +635,85 @@ def test_without_a_database_the_platform_is_asked_to_come_again(
     assert oa.say(Event="subscribe").status_code == 503
     monkeypatch.undo()
     assert oa.say(Event="subscribe").status_code == 200
+
+
+# -- the thread that writes them down ------------------------------------------------------------------
+
+
+def test_what_cannot_begin_leaves_nobody_waiting_and_does_not_end_the_thread(
+    oa: Caller, listener: Listener, parts: Parts, workspace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk: Desk = oa.client.application.extensions["growth.inbox"]
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk, "_begin", broken)
+    assert oa.say(Event="subscribe", FromUserName="a").status_code == 200
+    monkeypatch.undo()
+    monkeypatch.setattr(desk._intake, "_after", broken)
+    began = time.monotonic()
+    oa.say(Event="subscribe", FromUserName="b")
+    monkeypatch.undo()
+    assert oa.say(Event="subscribe", FromUserName="c").status_code == 200
+    assert time.monotonic() - began < 5
+    assert [one.state for one in messages(parts, workspace)] == ["done"] * 3
+
+
+def test_a_request_that_stops_waiting_sees_what_was_begun_for_it(parts: Parts, workspace: str) -> None:
+    """Else it would begin the same again, and the first would keep its place for ever."""
+    intake = Intake(parts)
+    begun: list[Future[None]] = []
+
+    def slowly(_: list[service.Stored]) -> Future[None]:
+        time.sleep(0.4)
+        begun.append(Future())
+        return begun[0]
+
+    began = time.monotonic()
+    assert intake.put(workspace, list, slowly, seconds=0.1) == []
+    assert len(begun) == 1
+    assert time.monotonic() - began < 5, "it does not wait until that is over"
+    intake.close()
+
+
+def test_what_is_raised_for_a_request_is_not_kept_in_memory(parts: Parts, workspace: str) -> None:
+    class Forged(Exception):
+        pass
+
+    kept: list[weakref.ref[Forged]] = []
+
+    def read() -> list[service.Draft]:
+        error = Forged()
+        kept.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    intake = Intake(parts)
+    gc.disable()
+    try:
+        with pytest.raises(Forged):
+            intake.put(workspace, read)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+        intake.close()
+
+
+def test_a_forged_callback_is_verified_once(oa: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are, on one thread, and genuine ones wait behind them."""
+    import webhooks.wechat_oa
+
+    verify, verified = webhooks.wechat_oa.verify, []
+
+    def counted(request: Any, account: Any) -> Any:
+        verified.append(request)
+        return verify(request, account)
+
+    oa.say(Event="subscribe")
+    monkeypatch.setattr(webhooks.wechat_oa, "verify", counted)
+    body, query = oa.encrypted_body(document("xml", oa.message(Event="subscribe")))
+    assert oa.post(body, query | {"msg_signature": "0" * 40}).status_code == 403
+    assert len(verified) == 1
