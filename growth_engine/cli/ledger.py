@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from growth_engine.kit.i18n import format_amount
 
 if TYPE_CHECKING:
     from growth_engine.context import Parts
+    from growth_engine.ledger.verify import Report
 
 book_option = click.option(
     "--book",
@@ -41,32 +44,39 @@ def command() -> None:
 def verify(data_dir: Path, workspace: str, book: str) -> None:
     """Check everything about every book: sequence, hash chain, legs, accounts, commissions, payouts, exported
     heads, tables and mirror. Exit code 1 when something is wrong."""
-    from growth_engine.ledger import service
     from growth_engine.ledger.remedies import WORDS
-    from growth_engine.ledger.verify import verify as verify_book
 
     console = Console()
     faults = entries = 0
     with _product.parts_at(data_dir) as parts:
         books = _books(parts, workspace, book)
-        for workspace_id in dict.fromkeys(place for place, _ in books):
-            try:
-                service.catch_up_all(parts, workspace_id)  # a moment behind is no fault
-            except GrowthError as error:
-                console.print(f"The mirror could not be caught up: {error}", highlight=False)
-        for workspace_id, book_id in books:
-            with _bar(console, f"verify {book_id}") as progress:
-                report = verify_book(parts, workspace_id, book_id, progress)
+        for report in _verified(console, parts, books):
             entries += report.entries
             faults += len(report.faults)
             state = "clean" if report.clean else f"{len(report.faults)} faults"
-            _say(console, f"{book_id}  {report.entries} entries  {state}")
+            _say(console, f"{report.book_id}  {report.entries} entries  {state}")
             for fault in report.faults:
                 _say(console, f"  {fault.check}: {fault.detail}")
                 _say(console, f"    {WORDS[fault.check].remedy}")
     _say(console, f"{len(books)} books, {entries} entries, {faults} faults.")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def _verified(console: Console, parts: Parts, books: list[tuple[str, str]]) -> Iterator[Report]:
+    from growth_engine.ledger import service
+
+    def unreachable(error: GrowthError) -> None:
+        console.print(f"The mirror could not be caught up: {error}", highlight=False)
+
+    for workspace_id, found in groupby(books, itemgetter(0)):
+        yield from service.verify_each(
+            parts,
+            workspace_id,
+            [book_id for _, book_id in found],
+            watch=lambda book_id: _bar(console, f"verify {book_id}"),
+            unreachable=unreachable,
+        )
 
 
 @command.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
@@ -31,9 +33,15 @@ class UnknownBook(NotFound):
     message = N_("There is no such book.")
 
 
-def catch_up(
-    parts: Parts, workspace_id: str, book_id: str, progress: Progress = lambda _done, _all: None
-) -> int:
+def _unwatched(_done: int, _all: int) -> None:
+    """Progress nobody looks at."""
+
+
+def _mirror_unreachable(error: GrowthError) -> None:
+    log.warning("mirror.unreachable", code=error.code)
+
+
+def catch_up(parts: Parts, workspace_id: str, book_id: str, progress: Progress = _unwatched) -> int:
     """Apply to the mirror what it lacks of a book; how many Entries."""
     return _replay(parts, workspace_id, book_id, None, progress)
 
@@ -74,9 +82,7 @@ def catch_up_all(parts: Parts, workspace_id: str) -> int:
     return done
 
 
-def rebuild(
-    parts: Parts, workspace_id: str, book_id: str, progress: Progress = lambda _done, _all: None
-) -> int:
+def rebuild(parts: Parts, workspace_id: str, book_id: str, progress: Progress = _unwatched) -> int:
     """Build a book anew in the mirror under a fresh epoch, then switch readers to it; Entries applied.
 
     Joins go on meanwhile: the switch is refused while the new epoch is behind, and caught up.
@@ -98,20 +104,35 @@ def rebuild(
     return done
 
 
-def verify_all(
-    parts: Parts, workspace_id: str, progress: Progress = lambda _done, _all: None
-) -> list[verify.Report]:
-    """Verify every book of a workspace, the wallet's among them.
+def verify_all(parts: Parts, workspace_id: str) -> list[verify.Report]:
+    """Verify every book of a workspace, the wallet's among them."""
+    with parts.open(workspace_id) as ctx:
+        books = [book.id for book in queries.books(ctx)]
+    return list(verify_each(parts, workspace_id, books))
 
-    The mirror is caught up first: being a moment behind is no fault, holding something else is.
+
+def verify_each(
+    parts: Parts,
+    workspace_id: str,
+    book_ids: Iterable[str],
+    *,
+    watch: Callable[[str], AbstractContextManager[Progress]] = lambda _book_id: nullcontext(_unwatched),
+    unreachable: Callable[[GrowthError], None] = _mirror_unreachable,
+) -> Iterator[verify.Report]:
+    """Verify books of a workspace one after another, each as its report is asked for.
+
+    The mirror is caught up first: being a moment behind is no fault, holding something else is. ``watch``
+    gives the progress to tell of a book; ``unreachable`` hears why the mirror could not be caught up, which
+    the reports then name book by book.
     """
     try:
         catch_up_all(parts, workspace_id)
     except GrowthError as error:
-        log.warning("mirror.unreachable", code=error.code)  # verify names it, book by book
-    with parts.open(workspace_id) as ctx:
-        books = [book.id for book in queries.books(ctx)]
-    return [verify.verify(parts, workspace_id, book_id, progress) for book_id in books]
+        unreachable(error)
+    for book_id in book_ids:
+        with watch(book_id) as progress:
+            report = verify.verify(parts, workspace_id, book_id, progress)
+        yield report
 
 
 def sweep(parts: Parts, workspace_id: str) -> int:

@@ -16,6 +16,7 @@ from growth_engine.events import ContactErased
 from growth_engine.kit import jobs, outbox
 from growth_engine.kit.outbox import Handler
 from growth_engine.settings import Settings
+from tests.factories.selling import Shop
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,6 +126,23 @@ def test_the_books_of_a_workspace_are_verified_and_rebuilt(run: Run, workspace: 
     code, _, err = run("ledger", "verify", "--campaign", "cmp_none")
     assert code == 2
     assert "cmp_none" in err
+
+
+def test_every_book_is_verified_and_named_with_what_is_wrong(run: Run, parts: Parts, workspace: str) -> None:
+    parts.mirror.load_functions()
+    shop = Shop(parts, workspace)
+    shop.join("ann")
+    order_id = shop.buy("ann")
+    code, out, _ = run("ledger", "verify", "--workspace", workspace)
+    *books, all_ = out.splitlines()
+    assert (code, all_.partition(",")[0]) == (0, "2 books")
+    assert all(line.endswith("  clean") for line in books)
+    assert {line.split("  ")[0] for line in books} == {shop.campaign_id, shop.wallet}
+    shop.rows("UPDATE orders SET paid = paid - 1 WHERE id = :o RETURNING 1", o=order_id)
+    code, out, _ = run("ledger", "verify", "--book", shop.campaign_id)
+    assert code == 1
+    assert out.endswith("1 books, 3 entries, 2 faults.\n")
+    assert f"  orders: order {order_id}: paid 5899" in out
 
 
 def test_migrations_ask_for_the_owner(run: Run, owner_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
