@@ -11,7 +11,7 @@ import pytest
 from growth_engine.channels.wechat_pay import Orders, Refunds, Transfers
 from growth_engine.paying import attempts, bills, calls, refunding, transfers
 from growth_engine.payouts import sending
-from tests.engine.paying.conftest import _product, parts, sandbox, till
+from tests.engine.paying.conftest import _product, parts, till
 from tests.engine.paying.test_bills import compared, to_next_morning
 from tests.engine.paying.test_disorder import live_through
 from tests.factories.selling import PRICE
@@ -19,7 +19,7 @@ from tests.factories.tills import Till
 
 pytestmark = pytest.mark.drill
 
-__all__ = ["_product", "parts", "sandbox", "till"]
+__all__ = ["_product", "parts", "till"]
 
 
 class Dies(BaseException):
