@@ -11,8 +11,9 @@ from growth_engine import settings
 from growth_engine.embedded.leash import tie_to_parent
 from growth_engine.kit import log
 
-# A server process whose master was killed must not go on serving an address the next one wants.
-tie_to_parent(signal.SIGTERM, os.getppid())
+# A server process whose master was killed must not keep an address the next one wants. No SIGTERM: granian's
+# answer to that may wait for ever amid requests, and the master, which would end it then, is gone.
+tie_to_parent(signal.SIGKILL, os.getppid())
 
 _settings = settings.from_env(os.environ)
 log.configure(_settings.log_format)

@@ -27,7 +27,7 @@ from growth_engine.inbox.contract import (
 from growth_engine.inbox.gathering import Replied
 from growth_engine.inbox.handling import Asker, Attempt
 from growth_engine.inbox.intake import Intake
-from growth_engine.inbox.interpreting import together_of
+from growth_engine.inbox.interpreting import registry, together_of
 from growth_engine.inbox.providers import providers
 from growth_engine.inbox.service import Draft, Stored
 from growth_engine.inbox.understanding import Understanding
@@ -88,6 +88,9 @@ class Desk:
     def __init__(
         self, parts: Parts, places: int | None = None, seconds: Callable[[], float] = time.monotonic
     ) -> None:
+        # Found now, not while the first callback waits.
+        providers()
+        registry.values()
         self._parts = parts
         self._seconds = seconds
         self._number = places or max(4, parts.settings.web_threads - FREE_THREADS)

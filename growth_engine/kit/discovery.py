@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
@@ -68,6 +68,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 self._begun = True
                 try:
                     self._load()
+                    self._items = dict(sorted(self._items.items()))
                     self._loaded = True
                 finally:
                     self._begun = self._loaded
@@ -81,3 +82,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._ready())
+
+    def values(self) -> ValuesView[T]:
+        """By name, as all of it; a callback asks for them several times."""
+        return self._ready().values()

@@ -46,6 +46,7 @@ def _gone(processes: list[psutil.Process]) -> list[psutil.Process]:
 def test_a_killed_child_is_noticed_within_a_second_and_started_again(tree: Live, child: str) -> None:
     until(tree.healthy, 60, "all parts are up before the kill")
     old, seen = tree.pid(child), len(tree.screen)
+    below = psutil.Process(old).children(recursive=True)
     os.kill(old, signal.SIGKILL)
     until(lambda: f"{child} was ended by SIGKILL" in tree.screen[seen:], 1.5, "the death is noticed")
     until(
@@ -53,6 +54,7 @@ def test_a_killed_child_is_noticed_within_a_second_and_started_again(tree: Live,
     )
     until(tree.healthy, 60, "all parts are up again")
     assert tree.screen[seen:].count(f"{child} was ended by SIGKILL") == 1
+    assert _gone(below) == []
 
 
 def test_the_web_server_process_under_granian_comes_back_too(tree: Live) -> None:
