@@ -185,7 +185,7 @@ def _start(
         supervisor.wait_until(
             wechat.is_up(settings), SERVER_SECONDS, lambda: "see its lines above", [stand_in]
         )
-    console.print("Web, workers and cron start …")
+    console.print("Web, workers, callbacks and cron start …")
     web = _program("web", ["web"], environment)
     others = [_program(f"worker {n + 1}", ["worker"], environment) for n in range(settings.rq_workers)]
     others += [_program(name, [name], environment) for name in ("callbacks", "cron")]
