@@ -149,7 +149,13 @@ def asked(staff: Watched, button: str) -> None:
 
 def withdraw(page: Page, staff: Watched, campaign: str, amount: str) -> None:
     """Ask for money on the phone's page; the console approves; the page then waits for its owner."""
-    page.goto(f"{campaign}/wallet/withdraw")
+
+    def may_ask() -> bool:
+        page.goto(f"{campaign}/wallet/withdraw")
+        return page.locator("input[name=amount]").count() == 1
+
+    # What is on hold no longer goes over into the wallet once a minute.
+    until(may_ask, 90, "there is something to withdraw")
     page.fill("input[name=amount]", amount)
     page.locator("form.h5-form button[type=submit]").click()
     page.wait_for_url("**/wallet/withdrawals")
