@@ -221,10 +221,6 @@ def burst(stage: Stage, first: int) -> tuple[float, float]:
     return time.perf_counter() - began, max(slowest)
 
 
-_WAITING = text(
-    "SELECT (SELECT count(*) FROM inbox_messages WHERE state = 'received'), last_seq FROM books"
-    " WHERE id = :book"
-)
 _PROOF = text(
     "SELECT m.sender, m.state, e.inviter_number, b.state, e.state,"
     "  (SELECT count(*) FROM deliveries d WHERE d.participant_id = p.id AND d.kind = 'poster')"

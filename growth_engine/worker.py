@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections import defaultdict
-from types import FrameType
 
 import structlog
 from redis.exceptions import RedisError
@@ -114,14 +112,7 @@ class Cron:
 
 def cron(parts: Parts) -> None:
     """Run cron until SIGTERM or SIGINT."""
-    stop = threading.Event()
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-    Cron(parts).run(stop)
+    Cron(parts).run(alive.told_to_stop())
 
 
 _WORKSPACES = text("SELECT ge_workspaces()")

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 OURS = ("GROWTH_", "DATABASE_URL", "MIGRATION_DATABASE_URL", "LEDGER_REDIS_URL", "QUEUE_REDIS_URL", "PORT")
 
 
@@ -150,6 +152,14 @@ class Live:
             text=True,
             check=False,
         )
+
+    def kill(self, victim: str) -> None:
+        """SIGKILL for a child by its name, or for ``web server``, the process under granian's own."""
+        if victim == "web server":
+            [server] = psutil.Process(self.pid("web")).children()
+            server.kill()
+        else:
+            os.kill(self.pid(victim), signal.SIGKILL)
 
     def run_json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from growth_engine.cli import _product
+from growth_engine.kit import alive
+
+#: Messages that did not go with others are understood on so many threads.
+PLACES = 8
 
 
 @click.command()
@@ -21,20 +22,10 @@ def command(data_dir: Path) -> None:
     from growth_engine.inbox.interpreting import registry
     from growth_engine.inbox.understanding import Understanding
 
-    stop = threading.Event()
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
+    stop = alive.told_to_stop()
     with _product.parts_at(data_dir) as parts:
         require_server(parts.queue)
         registry.values()  # found now, not by the first callback
         gc.collect()
         gc.freeze()  # see wsgi.py
         Serving(parts, Understanding(parts, PLACES)).run(stop)
-
-
-#: Messages that did not go with others are understood on so many threads.
-PLACES = 8

@@ -128,7 +128,7 @@ class Beside:
         """Wait a little for what is owed; what is left then is begun here."""
         until = self._seconds() + CLOSE_SECONDS
         while self._asked and self._there and self._seconds() < until:
-            time.sleep(0.02)
+            self._end.wait(0.02)
         self._end.set()
         if self._thread is not None:
             self._thread.join()
@@ -277,7 +277,7 @@ class Serving:
 
     def _serve_one(self, workspace_id: str, several: Mapping[str, _Asked]) -> None:
         with self._parts.open(workspace_id) as ctx:
-            said = queries.first_attempts(ctx, list(several))
+            said = queries.readable(ctx, list(several), untried=True)
         # Those left out are done meanwhile, or the job's to look at.
         self._say([(one.back, _answer(id_, None)) for id_, one in several.items() if id_ not in said])
         attempts = [

@@ -11,11 +11,9 @@ from sqlalchemy import Row, text
 
 from growth_engine.context import Ctx, Parts
 from growth_engine.inbox import handling, queries, service
-from growth_engine.inbox.contract import Inbound
 from growth_engine.inbox.gathering import rounds
 from growth_engine.inbox.handling import Attempt
 from growth_engine.inbox.interpreting import InterpretTogether, together_of
-from growth_engine.kit.errors import GrowthError
 from growth_engine.kit.i18n import N_
 from growth_engine.kit.jobs import job
 
@@ -46,7 +44,8 @@ def _together(
     parts: Parts, workspace_id: str, together: InterpretTogether, several: Sequence[Row[Any]]
 ) -> list[Row[Any]]:
     """Understand messages of one kind together; those left over, to be tried alone."""
-    said = _said(parts, workspace_id, [one.id for one in several])
+    with parts.open(workspace_id) as ctx:
+        said = queries.readable(ctx, [one.id for one in several])
     for _, batch in rounds(
         [Attempt(one.id, one.attempts, said[one.id]) for one in several if one.id in said]
     ):
@@ -54,20 +53,6 @@ def _together(
         for one in alone:
             handling.interpret(parts, workspace_id, one.message_id, one.number, inbound=one.inbound)
     return [one for one in several if one.id not in said]
-
-
-def _said(parts: Parts, workspace_id: str, ids: Sequence[str]) -> dict[str, Inbound]:
-    """What stored messages say; those that cannot be read, or say nothing any more, are left out."""
-    said: dict[str, Inbound] = {}
-    with parts.open(workspace_id) as ctx:
-        for message_id in ids:
-            try:
-                found = queries.inbounds(queries.message(ctx, message_id))
-            except (GrowthError, ValueError):
-                continue  # tried alone, where the error is written down
-            if found:
-                said[message_id] = found[0]
-    return said
 
 
 def _claim(ctx: Ctx) -> list[Row[Any]]:

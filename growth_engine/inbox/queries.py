@@ -84,8 +84,9 @@ def inbounds(of: InboxMessage) -> list[Inbound]:
     return _said(of.provider, of.account_id, of.identity, of.content)
 
 
-def first_attempts(ctx: Ctx, message_ids: Sequence[str]) -> Mapping[str, Inbound]:
-    """What messages say whose first attempt is still to be made; those that cannot be read are left out."""
+def readable(ctx: Ctx, message_ids: Sequence[str], *, untried: bool = False) -> Mapping[str, Inbound]:
+    """What stored messages say, by their ids; those that cannot be read, or say nothing any more, are left
+    out. ``untried``: those only whose first attempt is still to be made."""
     wanted = select(
         InboxMessage.id,
         InboxMessage.provider,
@@ -95,10 +96,10 @@ def first_attempts(ctx: Ctx, message_ids: Sequence[str]) -> Mapping[str, Inbound
     ).where(
         # Not the workspace, which the fence compares: before there are statistics, an index that begins with
         # it then looks better than the key.
-        InboxMessage.id.in_(message_ids),
-        InboxMessage.state == "received",
-        InboxMessage.attempts == 1,
+        InboxMessage.id.in_(message_ids)
     )
+    if untried:
+        wanted = wanted.where(InboxMessage.state == "received", InboxMessage.attempts == 1)
     said: dict[str, Inbound] = {}
     for row in ctx.session.execute(wanted):
         with contextlib.suppress(GrowthError, ValueError):  # the job tries it alone, and writes that down

@@ -47,8 +47,6 @@ FREE_THREADS = 4
 COMMIT_SECONDS = 1.0
 #: Refused callbacks of one account that are written down in a minute.
 REFUSED_PER_MINUTE = 30
-
-
 #: Larger bodies are read by their own request: nobody else waits for that.
 SMALL_BYTES = 16 * 1024
 
@@ -169,15 +167,16 @@ class Desk:
         (one,) = stored
         if together_of(one.inbound.provider, one.inbound.kind) is None or not _is_ours(one):
             return None
-        return self._begun(case, one) if self._places.acquire(blocking=False) else None
+        return self._begun(case, one, together=True) if self._places.acquire(blocking=False) else None
 
-    def _begun(self, case: _Case, one: Stored) -> Replied:
-        """Have a message understood, in the place that was taken for it."""
+    def _begun(self, case: _Case, one: Stored, *, together: bool) -> Replied:
+        """Have a message understood, in the place that was taken for it; ``together``: it may go with others,
+        in another process where there is one."""
         workspace_id, asker = case.known.workspace_id, Asker()
         attempt = Attempt(one.id, 1, one.inbound, asker)
         task: Replied | None = None
         try:
-            if together_of(one.inbound.provider, one.inbound.kind) is not None:
+            if together:
                 task = self._beside.begin(workspace_id, attempt, case.until - self._seconds())
             task = task or self._here.begin(workspace_id, attempt)
         except BaseException:
@@ -228,7 +227,8 @@ class Desk:
             if not self._places.acquire(timeout=seconds):
                 self._leave_to_the_job(case.known.workspace_id, one.id)
                 return None
-            self._begun(case, one)
+            together = together_of(one.inbound.provider, one.inbound.kind) is not None
+            self._begun(case, one, together=together)
             self._beside.flush()
         asker, task = case.begun[one.id]
         try:

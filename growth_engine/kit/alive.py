@@ -1,10 +1,13 @@
-"""Signs of life of the processes without a port: workers and cron, in one sorted set of the queue Redis."""
+"""Life and end of the processes without a port: their signs of life, in one sorted set of the queue Redis,
+and how they are told to stop."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -40,6 +43,18 @@ def living(queue: Redis, kind: str) -> int:
 def _now(queue: Redis) -> float:
     seconds, micros = queue.time()
     return float(seconds) + micros / 1e6
+
+
+def told_to_stop() -> threading.Event:
+    """Set by SIGTERM or SIGINT from now on; for the main thread, which ends in its own time."""
+    stop = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
 
 
 class Heart(threading.Thread):

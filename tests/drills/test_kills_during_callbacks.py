@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-import psutil
 import pytest
 from sqlalchemy import text
 
@@ -115,14 +112,6 @@ def _staged(product: Live, parts: Parts, workspace_id: str) -> Storm:
     return Storm(product, Caller(None, "wechat_oa", account), tokens)  # type: ignore[arg-type]
 
 
-def _kill(product: Live, victim: str) -> None:
-    if victim == "web server":  # the process under granian's own
-        [server] = psutil.Process(product.pid("web")).children()
-        server.kill()
-    else:
-        os.kill(product.pid(victim), signal.SIGKILL)
-
-
 _FOUND = text(
     "SELECT m.sender, m.state, b.invite_token, e.state AS edge,"
     "  (SELECT count(*) FROM participants x WHERE x.contact_id = i.contact_id) AS parts,"
@@ -148,7 +137,7 @@ def test_every_follower_is_there_once_with_the_inviter_they_scanned(product: Liv
         for victim in VICTIMS:
             before = len(storm.inviter_of)
             until(lambda: len(storm.inviter_of) >= before + 200, 90, "callbacks go on")  # noqa: B023
-            _kill(product, victim)
+            product.kill(victim)
     finally:
         storm.end(threads)
     until(product.healthy, 60, "all parts are up again")

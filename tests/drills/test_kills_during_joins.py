@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -13,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.live import Live, until
@@ -104,14 +101,6 @@ def product() -> Iterator[Live]:
         made.remove()
 
 
-def _kill(product: Live, victim: str) -> None:
-    if victim == "web server":  # the process under granian's own
-        [server] = psutil.Process(product.pid("web")).children()
-        server.kill()
-    else:
-        os.kill(product.pid(victim), signal.SIGKILL)
-
-
 def _after_the_storm(product: Live) -> Storm:
     token = product.cli("token", "create", "--workspace", "demo", "--scopes", "*")
     _, draft = call(product, token, "POST", "/campaigns", {"template": "saas-membership"})
@@ -123,7 +112,7 @@ def _after_the_storm(product: Live) -> Storm:
         for victim in VICTIMS:
             before = len(storm.joined)
             until(lambda: len(storm.joined) >= before + 40, 90, "joins go on")  # noqa: B023
-            _kill(product, victim)
+            product.kill(victim)
     finally:
         storm.end()
     until(product.healthy, 60, "all parts are up again")

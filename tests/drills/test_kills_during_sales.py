@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import pytest
 from sqlalchemy import text
 
@@ -113,14 +110,6 @@ def product() -> Iterator[Live]:
         made.remove()
 
 
-def _kill(product: Live, victim: str) -> None:
-    if victim == "web server":  # the process under granian's own
-        [server] = psutil.Process(product.pid("web")).children()
-        server.kill()
-    else:
-        os.kill(product.pid(victim), signal.SIGKILL)
-
-
 def _after_the_storm(product: Live) -> Market:
     token = product.cli("token", "create", "--workspace", "demo", "--scopes", "*")
     _, draft = call(product, token, "POST", "/campaigns", {"template": "book-fans", "config": RULES})
@@ -134,7 +123,7 @@ def _after_the_storm(product: Live) -> Market:
         for victim in VICTIMS:
             before = len(market.net)
             until(lambda: len(market.net) >= before + 8, 120, "trade goes on")  # noqa: B023
-            _kill(product, victim)
+            product.kill(victim)
         before = len(market.net)
         until(lambda: len(market.net) >= before + 8, 120, "trade goes on")
     finally:

@@ -226,10 +226,10 @@ def test_what_the_other_process_cannot_even_look_at_is_understood_here_at_once(
 ) -> None:
     """Its connection to the database was cut, say."""
 
-    def broken(*_: Any) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(queries, "first_attempts", broken)
+    monkeypatch.setattr(queries, "readable", broken)
     with serving(parts, desk):
         parts.queue.rpush(beside.ASKED_KEY, b"of another version")  # beside the good ones
         assert [said(one) for one in follow_all(oa, PEOPLE)] == PEOPLE
