@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: Messages understood in one transaction at most.
 MOST = 200
+
+T = TypeVar("T")
 Replied = Future[PassiveReply | None]
 Alone = Callable[[str, Attempt, Replied], None]
 """Understands one message of a workspace by itself, elsewhere, and fulfils its future."""
@@ -83,17 +87,10 @@ class Gathering:
         with self._wake:
             while not self._waiting and not self._closed:
                 self._wake.wait()
-            batch: list[_Waiting] = []
-            senders: set[tuple[str, str]] = set()
-            left: deque[_Waiting] = deque()
-            for one in self._waiting:
-                sender = (one.attempt.inbound.account, one.attempt.inbound.sender)
-                if len(batch) < MOST and sender not in senders and _go_together(batch, one):
-                    batch.append(one)
-                else:
-                    left.append(one)
-                senders.add(sender)
-            self._waiting = left
+            batch, left = _first_round(
+                self._waiting, lambda one: (one.workspace_id, one.together), lambda one: one.attempt
+            )
+            self._waiting = deque(left)
             return batch
 
     def _understand(self, batch: list[_Waiting]) -> None:
@@ -108,23 +105,27 @@ class Gathering:
                 one.replied.set_result(replies[one.attempt.message_id])
 
 
-def _go_together(batch: list[_Waiting], one: _Waiting) -> bool:
-    return not batch or (batch[0].workspace_id, batch[0].together) == (one.workspace_id, one.together)
-
-
 def rounds(attempts: Sequence[Attempt]) -> Iterator[tuple[InterpretTogether | None, list[Attempt]]]:
     """Attempts of one workspace as they may go together: one of each sender at a time, in the order they
     came; with None those of a kind that is understood alone."""
-    left = list(attempts)
+    left = [(together_of(one.inbound.provider, one.inbound.kind), one) for one in attempts]
     while left:
-        together = together_of(left[0].inbound.provider, left[0].inbound.kind)
-        batch: list[Attempt] = []
-        later: list[Attempt] = []
-        senders: set[tuple[str, str]] = set()
-        for one in left:
-            sender = one.inbound.account, one.inbound.sender
-            same = together_of(one.inbound.provider, one.inbound.kind) is together
-            (batch if same and sender not in senders else later).append(one)
-            senders.add(sender)
-        yield together, batch
-        left = later
+        batch, left = _first_round(left, itemgetter(0), itemgetter(1))
+        yield batch[0][0], [one for _, one in batch]
+
+
+def _first_round(
+    waiting: Iterable[T], kind: Callable[[T], object], attempt: Callable[[T], Attempt]
+) -> tuple[list[T], list[T]]:
+    """(those that go with the first, those left): of its kind, one of each sender, ``MOST`` at most. Whoever
+    comes after one of the same sender waits for that."""
+    batch: list[T] = []
+    left: list[T] = []
+    senders: set[tuple[str, str]] = set()
+    for one in waiting:
+        said = attempt(one).inbound
+        sender = said.account, said.sender
+        fits = len(batch) < MOST and sender not in senders and (not batch or kind(one) == kind(batch[0]))
+        (batch if fits else left).append(one)
+        senders.add(sender)
+    return batch, left
